@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * node.h - the pure transaction core: a request in, an answer or a wait for the log out.
+ *
+ * No clock, no randomness, no I/O, no thread: all of it is an argument or a returned action. One
+ * `struct node` per worker, used by that worker's thread alone; the `struct store` (the key version
+ * index, the memory, the reclamation eras) is shared by all workers of the process.
+ */
+#ifndef ABAFT_CORE_NODE_H
+#define ABAFT_CORE_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <abaft/telemetry.h>
+
+struct node;
+struct store;
+
+/* What the real or simulated world says when a pass begins. */
+struct now {
+	uint64_t wall_us; /* UTC, microseconds since 1970: ids and versions */
+	uint64_t mono_us; /* never goes back: deadlines */
+};
+
+struct store_config {
+	uint32_t workers;      /* 1 to ABAFT_WORKERS_MAX */
+	uint64_t keys_max;     /* keys the index can hold */
+	uint64_t memory_bytes; /* values, versions and commit records */
+	uint64_t seed;	       /* random: hashes of keys cannot be guessed */
+	bool huge_pages;       /* try huge pages first */
+};
+
+struct node_config {
+	uint32_t worker;	/* 0 to workers - 1 */
+	uint32_t origin;	/* names this worker in versions: node << 8 | worker */
+	uint32_t txns_max;	/* open transactions */
+	uint32_t outcomes_max;	/* outcomes remembered */
+	uint64_t window_ms;	/* ids older than this are refused */
+	uint64_t skew_ms;	/* ids further ahead than this are refused */
+	uint32_t deadline_ms;	/* default life of a transaction after its last packet */
+	uint64_t instance_seed; /* random: first transaction instance of this run */
+};
+
+/* Allocates all the memory there will be. 0, -EINVAL or -ENOMEM. */
+int store_create(struct store **out, const struct store_config *config);
+void store_destroy(struct store *store);
+int node_create(struct node **out, struct store *store, const struct node_config *config);
+void node_destroy(struct node *node);
+
+/* The worker that owns a transaction id: a pure function of both. */
+uint32_t node_owner(const uint8_t txn[16], uint32_t workers);
+
+/*
+ * A pass: the worker calls node_pass_begin() before it touches anything of the store, and
+ * node_pass_end() before it sleeps or starts over. Between them pointers into the store stay valid.
+ * An idle worker must be outside a pass, or it would hold back reclamation.
+ */
+void node_pass_begin(struct node *node, struct now now);
+void node_pass_end(struct node *node);
+
+enum node_verdict {
+	NODE_ANSWER, /* `out` holds an answer: send it */
+	NODE_WAIT,   /* a record was appended: keep `out`, node_durable() will name `token` */
+	NODE_DROP,   /* not answerable (counted): forget it */
+};
+
+/*
+ * Executes one request: `in` are the UDP payload's bytes, untrusted. `out` must hold
+ * ABAFT_PACKET_BYTES_MAX bytes and must not overlap `in`. On NODE_WAIT the answer stands in `out`
+ * but for the commit's result, which node_durable() fills when the caller hands it back.
+ */
+enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in_bytes,
+			       uint8_t *out, uint32_t *out_bytes, void *token);
+
+/* The log as the core sees it: the worker lends it at creation. reserve may return NULL (BUSY). */
+struct node_log {
+	void *log;
+	uint8_t *(*reserve)(void *log, uint32_t bytes);
+	uint64_t (*append)(void *log, uint32_t bytes, uint8_t type);
+	int (*error)(void *log);
+};
+void node_attach_log(struct node *node, const struct node_log *log);
+
+/* Every record up to `seq` is durable: publishes its transactions, in order, and calls `done` for
+ * each waiting token with the bytes that replace the commit's result in the answer. */
+typedef void (*node_done_fn)(void *arg, void *token, const uint8_t *result, uint32_t at,
+			     uint32_t bytes);
+void node_durable(struct node *node, uint64_t seq, node_done_fn done, void *arg);
+/* The log failed: answers all waiting commits with LOG_FAILED; they stay invisible, their outcome
+ * is unknown until restart. */
+void node_log_failed(struct node *node, node_done_fn done, void *arg);
+
+/* Deadlines and reclamation, bounded work; call once per pass. Returns the microseconds until it
+ * wants to be called again (UINT64_MAX: not before a packet comes). */
+uint64_t node_tick(struct node *node);
+
+/* Recovery: applies one record of a log; any worker's node may apply any log's records, before
+ * the first pass, one thread per log, concurrently. 0 or -EBADMSG. */
+int node_recover(struct node *nodes[], uint32_t workers, uint8_t type, const uint8_t *data,
+		 uint32_t bytes);
+/* After all logs: the clocks go above all that was recovered. */
+void node_recovered(struct node *nodes[], uint32_t workers);
+
+const struct node_counters *node_counters(const struct node *node);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.h - one worker's commit log: opaque records in, durable records out, in order.
+ *
+ * The log knows nothing of transactions: a record is a type and bytes. The owner thread reserves
+ * room in the group that is being gathered, encodes in place, and is told in order when the record
+ * is durable. Never waits; never allocates after open. All calls: the owner thread only.
+ *
+ *	p = log_reserve(log, bytes)  -> NULL: BUSY, all groups are full or in flight
+ *	... fill p[0..bytes) ...
+ *	seq = log_append(log, bytes, type)
+ *	log_submit(log)              once per pass: starts a write if one is due (no wait)
+ *	log_poll(log)                once per pass: takes completions
+ *	log_durable(log)             every record with sequence <= this one is durable
+ */
+#ifndef ABAFT_LOG_LOG_H
+#define ABAFT_LOG_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct log;
+struct logdev;
+
+struct log_config {
+	const char *dir;	/* data directory of the node; the log lives in dir/log-NNN */
+	uint32_t number;	/* NNN: the worker's number */
+	uint8_t node_id[16];	/* identity of the data directory, in every group */
+	uint64_t segment_bytes; /* multiple of ABAFT_LOG_BLOCK_BYTES */
+	uint64_t bytes_max;	/* the log takes no record beyond this; 0 = disk's end */
+	bool sync;		/* false: benchmarks only, acknowledges without fdatasync */
+};
+
+struct log_stats {
+	uint64_t records, record_bytes, groups, group_bytes; /* since open */
+	uint64_t segments;				     /* on disk */
+	uint64_t in_flight_max;
+};
+
+/*
+ * Opens the log for appending behind what log_recover() found (`tail`), or as a new log when `tail`
+ * is NULL. Starts the thread that zeroes segments ahead, and writes nothing else yet.
+ * Returns 0, -EEXIST (a log is there but no tail was given), -ENOSPC, or what a syscall said;
+ * `why` gets a sentence for people.
+ */
+struct log_tail;
+int log_open(struct log **out, const struct log_config *config, const struct log_tail *tail,
+	     char *why, size_t why_bytes);
+/* Waits for what is in flight, seals the tail, closes. After a failure it only closes. */
+void log_close(struct log *log);
+
+/* Room for one record of `bytes` (<= ABAFT_LOG_GROUP_BYTES_MAX less overhead), 8-byte aligned.
+ * NULL when every group is full or in flight (BUSY), or full/failed: see log_error(). */
+uint8_t *log_reserve(struct log *log, uint32_t bytes);
+/* Completes the reservation; bytes may be less than reserved. Returns the record's sequence
+ * number, from 1 up without gaps over the life of the log, restarts included. */
+uint64_t log_append(struct log *log, uint32_t bytes, uint8_t type);
+/* Starts writing the gathered group if a slot is free; at most one io_uring_enter. Never waits to
+ * fill. */
+void log_submit(struct log *log);
+/* Takes completions. Returns the highest durable sequence number (also log_durable()). */
+uint64_t log_poll(struct log *log);
+uint64_t log_durable(const struct log *log);
+/* 0, -ENOSPC (bytes_max or disk full: reads go on), or the errno after which nothing more will
+ * become durable (failed write or sync). */
+int log_error(const struct log *log);
+/* True when appended records are not yet durable. */
+bool log_busy(const struct log *log);
+/* Polls readable when a completion waits: for an idle worker's sleep. */
+int log_sleep_fd(const struct log *log);
+void log_stats(const struct log *log, struct log_stats *out);
+
+/*
+ * Recovery: reads dir/log-NNN from its first segment to its true end and hands over each record in
+ * order. Stops at the true end; anything else that is wrong is corruption: -EBADMSG with a sentence
+ * that names segment, offset and what is affected. Makes what it handed over durable before it
+ * returns. Any thread, one per log. `tail` is filled for log_open(); free with log_tail_free().
+ * -ENOENT: there is no such log (a new one may be opened with tail NULL).
+ * A non-zero return of `fn` stops and is returned.
+ */
+typedef int (*log_record_fn)(void *arg, uint64_t seq, uint8_t type, const uint8_t *data,
+			     uint32_t bytes);
+int log_recover(const struct log_config *config, log_record_fn fn, void *arg,
+		struct log_tail **tail, char *why, size_t why_bytes);
+void log_tail_free(struct log_tail *tail);
+
+#endif
