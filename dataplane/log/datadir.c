@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * datadir.c - the data directory: identity, lock, list of logs. See datadir.h.
+ *
+ * I1. abaft.id is made under another name, synced, renamed, and the directory synced: it is whole
+ *     or not there.
+ * I2. The identity is written before the first log exists. Logs without an identity are therefore
+ *     damage, never a start that was cut short.
+ * I3. The lock is taken before the identity is read or made, so two first starts cannot both make
+ *     one.
+ */
+#include "dataplane/log/datadir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ID_FILE	      "abaft.id"
+#define ID_FILE_NEW   "abaft.id.new"
+#define ID_FIRST_LINE "abaft data directory"
+#define ID_BYTES_MAX  256
+
+static int refuse(int error, char *why, size_t why_bytes, const char *path, const char *what)
+{
+	snprintf(why, why_bytes, "data directory %s: %s", path, what);
+	return error;
+}
+
+static int refuse_errno(char *why, size_t why_bytes, const char *path, const char *what)
+{
+	int error = errno;
+
+	snprintf(why, why_bytes, "data directory %s: %s: %s", path, what, strerror(error));
+	return -error;
+}
+
+static int write_id(struct datadir *dir)
+{
+	char text[ID_BYTES_MAX];
+	char hex[33];
+	int bytes, fd, error = 0;
+
+	if (getrandom(dir->node_id, sizeof(dir->node_id), 0) != (ssize_t)sizeof(dir->node_id))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(dir->node_id); i++)
+		snprintf(hex + 2 * i, 3, "%02x", dir->node_id[i]);
+	bytes = snprintf(text, sizeof(text), ID_FIRST_LINE "\nformat %d\nnode %s\n", DATADIR_FORMAT,
+			 hex);
+	fd = openat(dir->fd, ID_FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	errno = EIO;
+	if (write(fd, text, (size_t)bytes) != bytes || fsync(fd) < 0)
+		error = -errno;
+	if (close(fd) < 0 && !error)
+		error = -errno;
+	if (!error && renameat(dir->fd, ID_FILE_NEW, dir->fd, ID_FILE) < 0)
+		error = -errno;
+	if (!error && fsync(dir->fd) < 0)
+		error = -errno;
+	return error;
+}
+
+/* -EBADMSG: not what write_id() wrote; -EPROTO: another format. */
+static int parse_id(struct datadir *dir, const char *text)
+{
+	unsigned int format;
+	char hex[33];
+	int end = 0;
+
+	if (sscanf(text, ID_FIRST_LINE " format %u node %32[0-9a-f] %n", &format, hex, &end) < 1)
+		return -EBADMSG;
+	if (format != DATADIR_FORMAT)
+		return -EPROTO;
+	if (end == 0 || text[end] != '\0' || strlen(hex) != 32)
+		return -EBADMSG;
+	for (size_t i = 0; i < sizeof(dir->node_id); i++) {
+		unsigned int byte;
+
+		sscanf(hex + 2 * i, "%2x", &byte);
+		dir->node_id[i] = (uint8_t)byte;
+	}
+	return 0;
+}
+
+static int read_id(struct datadir *dir)
+{
+	char text[ID_BYTES_MAX];
+	ssize_t bytes;
+	int fd = openat(dir->fd, ID_FILE, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	bytes = read(fd, text, sizeof(text) - 1);
+	if (bytes < 0)
+		bytes = -errno;
+	close(fd);
+	if (bytes < 0)
+		return (int)bytes;
+	text[bytes] = '\0';
+	return parse_id(dir, text);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int list_logs(struct datadir *dir)
+{
+	struct dirent *entry;
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream;
+	int error = 0;
+
+	if (fd < 0)
+		return -errno;
+	stream = fdopendir(fd);
+	if (!stream) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	while ((entry = readdir(stream))) {
+		uint32_t number;
+		int end = 0;
+
+		if (sscanf(entry->d_name, "log-%3u%n", &number, &end) != 1 ||
+		    entry->d_name[end] != '\0' || end != 7)
+			continue;
+		if (dir->logs_count == ABAFT_WORKERS_MAX) {
+			error = -E2BIG;
+			break;
+		}
+		dir->logs[dir->logs_count++] = number;
+	}
+	closedir(stream);
+	qsort(dir->logs, dir->logs_count, sizeof(dir->logs[0]), by_number);
+	return error;
+}
+
+static int take_lock(struct datadir *dir, bool daemon, char *why, size_t why_bytes)
+{
+	char holder[32] = "";
+	char what[160];
+	int flags = daemon ? O_RDWR | O_CREAT : O_RDONLY;
+
+	dir->lock_fd = openat(dir->fd, "lock", flags | O_CLOEXEC, 0644);
+	if (dir->lock_fd < 0 && errno == ENOENT)
+		return refuse(-ENOENT, why, why_bytes, dir->path,
+			      "there is no lock file in it, so it is no data directory");
+	if (dir->lock_fd < 0)
+		return refuse_errno(why, why_bytes, dir->path, "cannot open its lock file");
+	if (flock(dir->lock_fd, (daemon ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return refuse_errno(why, why_bytes, dir->path, "cannot lock it");
+		if (pread(dir->lock_fd, holder, sizeof(holder) - 1, 0) < 0)
+			holder[0] = '\0';
+		holder[strcspn(holder, "\n")] = '\0';
+		snprintf(what, sizeof(what),
+			 "in use by process %s; stop it, or choose another directory",
+			 holder[0] ? holder : "?");
+		return refuse(-EBUSY, why, why_bytes, dir->path, what);
+	}
+	if (daemon) {
+		int bytes = snprintf(holder, sizeof(holder), "%d\n", (int)getpid());
+
+		/* Only for people: without it the lock holds all the same. */
+		if (ftruncate(dir->lock_fd, 0) == 0 &&
+		    pwrite(dir->lock_fd, holder, (size_t)bytes, 0) != bytes)
+			errno = 0;
+	}
+	return 0;
+}
+
+static int identify(struct datadir *dir, bool daemon, char *why, size_t why_bytes)
+{
+	int error = list_logs(dir);
+
+	if (error == -E2BIG)
+		return refuse(error, why, why_bytes, dir->path,
+			      "more logs than workers there can be");
+	if (error) {
+		errno = -error;
+		return refuse_errno(why, why_bytes, dir->path, "cannot list it");
+	}
+	error = read_id(dir);
+	if (error == -ENOENT && dir->logs_count > 0)
+		return refuse(-EBADMSG, why, why_bytes, dir->path,
+			      "has logs but no " ID_FILE
+			      ", which says whose they are; restore that file");
+	if (error == -ENOENT && daemon)
+		error = write_id(dir);
+	if (error == -EBADMSG)
+		return refuse(error, why, why_bytes, dir->path,
+			      ID_FILE " is damaged; restore that file");
+	if (error == -EPROTO)
+		return refuse(-EBADMSG, why, why_bytes, dir->path,
+			      "is of another format than this program knows; use the abaft that "
+			      "wrote it");
+	if (error) {
+		errno = -error;
+		return refuse_errno(why, why_bytes, dir->path, "cannot read or write " ID_FILE);
+	}
+	return 0;
+}
+
+static int open_as(struct datadir *dir, const char *path, bool daemon, char *why, size_t why_bytes)
+{
+	int error;
+
+	memset(dir, 0, sizeof(*dir));
+	dir->fd = -1;
+	dir->lock_fd = -1;
+	if (strlen(path) >= sizeof(dir->path))
+		return refuse(-ENAMETOOLONG, why, why_bytes, path, "the path is too long");
+	memcpy(dir->path, path, strlen(path) + 1);
+	if (daemon && mkdir(path, 0755) < 0 && errno != EEXIST)
+		return refuse_errno(why, why_bytes, path, "cannot create it");
+	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd < 0)
+		return refuse_errno(why, why_bytes, path, "cannot open it");
+	error = take_lock(dir, daemon, why, why_bytes);
+	if (!error)
+		error = identify(dir, daemon, why, why_bytes);
+	if (error)
+		datadir_close(dir);
+	return error;
+}
+
+int datadir_open(struct datadir *dir, const char *path, char *why, size_t why_bytes)
+{
+	return open_as(dir, path, true, why, why_bytes);
+}
+
+int datadir_inspect(struct datadir *dir, const char *path, char *why, size_t why_bytes)
+{
+	return open_as(dir, path, false, why, why_bytes);
+}
+
+void datadir_close(struct datadir *dir)
+{
+	if (dir->lock_fd >= 0)
+		close(dir->lock_fd);
+	if (dir->fd >= 0)
+		close(dir->fd);
+	dir->lock_fd = -1;
+	dir->fd = -1;
+}

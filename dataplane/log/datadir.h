@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * datadir.h - the data directory of a node: who it belongs to, and that one daemon at a time uses
+ *it.
+ *
+ *	abaft.id   the format's version and the node's random identity; written once, atomically
+ *	lock       held by flock() for as long as somebody uses the directory; names the holder
+ *	log-NNN/   one commit log per worker (log.h)
+ *
+ * Called by the daemon's start and by the tools, before any worker runs. No thread of its own.
+ */
+#ifndef ABAFT_LOG_DATADIR_H
+#define ABAFT_LOG_DATADIR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <abaft/limits.h>
+
+#define DATADIR_FORMAT	   1
+#define DATADIR_PATH_BYTES 4096
+
+struct datadir {
+	char path[DATADIR_PATH_BYTES];
+	uint8_t node_id[16];
+	uint32_t logs[ABAFT_WORKERS_MAX]; /* numbers of the logs that are there, ascending */
+	uint32_t logs_count;
+	int fd;	     /* the directory */
+	int lock_fd; /* holds the lock */
+};
+
+/*
+ * Opens the data directory at `path` for a daemon, or creates it (with a new random identity).
+ * Returns 0, -EBUSY (another process uses it), -EBADMSG (the identity is damaged, missing beside
+ * logs, or of another format), or what a syscall said; `why` gets a sentence for people.
+ */
+int datadir_open(struct datadir *dir, const char *path, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
+
+/* Opens an existing data directory for reading: creates nothing, and is refused with -EBUSY while
+ * a daemon uses it. Readers do not exclude each other. */
+int datadir_inspect(struct datadir *dir, const char *path, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
+
+void datadir_close(struct datadir *dir);
+
+#endif

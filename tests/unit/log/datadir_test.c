@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of dataplane/log/datadir.c, each in a directory of its own under $TMPDIR. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dataplane/log/datadir.h"
+#include "tests/lib/scratch.h"
+
+static char why[256];
+
+static void put(const char *dir, const char *name, const char *text)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void make_log(const char *dir, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(mkdir(path, 0755), 0);
+}
+
+static void identity_is_made_once(void **state)
+{
+	struct datadir a, b;
+	char *path = *state;
+
+	assert_int_equal(datadir_open(&a, path, why, sizeof(why)), 0);
+	datadir_close(&a);
+	assert_int_equal(datadir_open(&b, path, why, sizeof(why)), 0);
+	assert_memory_equal(a.node_id, b.node_id, 16);
+	assert_int_equal(b.logs_count, 0);
+	datadir_close(&b);
+}
+
+static void directory_is_created(void **state)
+{
+	struct datadir a;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/new", (char *)*state);
+	assert_int_equal(datadir_inspect(&a, path, why, sizeof(why)), -ENOENT);
+	assert_int_equal(datadir_open(&a, path, why, sizeof(why)), 0);
+	datadir_close(&a);
+	assert_int_equal(datadir_inspect(&a, path, why, sizeof(why)), 0);
+	datadir_close(&a);
+}
+
+static void second_daemon_is_refused(void **state)
+{
+	struct datadir a, b;
+	char pid[32];
+
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	assert_int_equal(datadir_open(&b, *state, why, sizeof(why)), -EBUSY);
+	snprintf(pid, sizeof(pid), "process %d;", (int)getpid());
+	assert_non_null(strstr(why, pid));
+	assert_int_equal(datadir_inspect(&b, *state, why, sizeof(why)), -EBUSY);
+	datadir_close(&a);
+	assert_int_equal(datadir_open(&b, *state, why, sizeof(why)), 0);
+	datadir_close(&b);
+}
+
+static void readers_share(void **state)
+{
+	struct datadir a, b, c;
+
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	datadir_close(&a);
+	assert_int_equal(datadir_inspect(&a, *state, why, sizeof(why)), 0);
+	assert_int_equal(datadir_inspect(&b, *state, why, sizeof(why)), 0);
+	assert_int_equal(datadir_open(&c, *state, why, sizeof(why)), -EBUSY);
+	datadir_close(&a);
+	datadir_close(&b);
+}
+
+static void logs_are_listed_in_order(void **state)
+{
+	struct datadir a;
+
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	datadir_close(&a);
+	make_log(*state, "log-010");
+	make_log(*state, "log-002");
+	make_log(*state, "log-0");
+	make_log(*state, "log-0031");
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	assert_int_equal(a.logs_count, 2);
+	assert_int_equal(a.logs[0], 2);
+	assert_int_equal(a.logs[1], 10);
+	datadir_close(&a);
+}
+
+static void logs_without_identity_are_refused(void **state)
+{
+	struct datadir a;
+
+	make_log(*state, "log-000");
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), -EBADMSG);
+	assert_non_null(strstr(why, "restore"));
+}
+
+static void damaged_identity_is_refused(void **state)
+{
+	static const char *const damaged[] = {
+		"",
+		"something else\n",
+		"abaft data directory\nformat 1\nnode 00\n",
+		"abaft data directory\nformat 1\nnode 000102030405060708090a0b0c0d0e0f0\n",
+		"abaft data directory\nformat 1\nnode 000102030405060708090a0b0c0d0e0X\n",
+	};
+	struct datadir a;
+
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		put(*state, "abaft.id", damaged[i]);
+		assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), -EBADMSG);
+		assert_non_null(strstr(why, "damaged"));
+	}
+	put(*state, "abaft.id", "abaft data directory\nformat 2\nnode ?\n");
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), -EBADMSG);
+	assert_non_null(strstr(why, "another format"));
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(identity_is_made_once),	   CASE(directory_is_created),
+		CASE(second_daemon_is_refused),	   CASE(readers_share),
+		CASE(logs_are_listed_in_order),	   CASE(logs_without_identity_are_refused),
+		CASE(damaged_identity_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
