@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_test.c - the daemon's configuration: every type, every refusal, and that the commented
+ * example in the tree is what the table says.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "control/config.h"
+
+static struct config config;
+static char why[CONFIG_WHY_BYTES];
+
+/* Writes text to a file, reads it as a configuration over the defaults. */
+static int read_text(const char *text)
+{
+	char path[] = "/tmp/abaft-config-XXXXXX";
+	int fd = mkstemp(path), err;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	config_defaults(&config);
+	why[0] = '\0';
+	err = config_read(&config, path, why);
+	unlink(path);
+	return err;
+}
+
+static void refused(const char *text, const char *says)
+{
+	assert_int_equal(read_text(text), -EINVAL);
+	if (strstr(why, says) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", why, says);
+}
+
+static int flags(int argc, const char **argv, struct config_asked *asked)
+{
+	char *copy[16];
+
+	for (int i = 0; i < argc; i++)
+		copy[i] = strdup(argv[i]);
+	copy[argc] = NULL;
+	why[0] = '\0';
+	argc = config_flags(&config, argc, copy, asked, why);
+	return argc; /* the copies stay: asked points into them */
+}
+
+static void defaults_suit_a_laptop(void **state)
+{
+	config_defaults(&config);
+	assert_string_equal(config.port, "afxdp:lo");
+	assert_string_equal(config.addresses, "127.0.0.1,::1");
+	assert_int_equal(config.workers, 1);
+	assert_int_equal(config.udp_port, 7400);
+	assert_true(config.sync);
+	assert_false(config.huge_pages);
+	assert_false(config.poll);
+	assert_int_equal(config_check(&config, why), 0);
+}
+
+static void sizes_and_times_take_units(void **state)
+{
+	assert_int_equal(read_text("memory = 64M\nwindow=2m\ndeadline = 1500ms\nskew = 3s\n"
+				   "segment-size = 16777216\nlog-bytes-max = 3G\n"),
+			 0);
+	assert_int_equal(config.memory_bytes, 64 << 20);
+	assert_int_equal(config.window_ms, 120000);
+	assert_int_equal(config.deadline_ms, 1500);
+	assert_int_equal(config.skew_ms, 3000);
+	assert_int_equal(config.segment_bytes, 16 << 20);
+	assert_int_equal(config.log_bytes_max, UINT64_C(3) << 30);
+}
+
+static void blanks_and_comments_are_fine(void **state)
+{
+	assert_int_equal(
+		read_text("# c\n; c\n\n   workers   =  3  \n\tpoll = yes\ncores = 0,1,5\n"), 0);
+	assert_int_equal(config.workers, 3);
+	assert_true(config.poll);
+	assert_int_equal(config_core(&config, 2), 5);
+	assert_int_equal(config_check(&config, why), 0);
+}
+
+static void refusals_name_file_line_and_key(void **state)
+{
+	refused("workers = 1\nmemory = 10Q\n", ":2: memory: \"10Q\" is not a size");
+	refused("\n\nwindow = 5\n", ":3: window: \"5\" is not a time");
+	refused("workers = 0\n", ":1: workers: \"0\" is out of range: 1 to 64");
+	refused("workers = -1\n", ":1: workers: \"-1\" is not a whole number");
+	refused("workers = 99999999999999999999999\n", "is not a whole number");
+	refused("memory = 99999999999999999G\n", "is not a size");
+	refused("sync = maybe\n", ":1: sync: \"maybe\" is not yes or no");
+	refused("log-level = loud\n", ":1: log-level: \"loud\" is not error, warning");
+	refused("data-dir =\n", ":1: data-dir: must have 1 to 255 characters");
+	refused("colour = blue\n", ":1: colour: there is no such key");
+	refused("workers = 1\nworkers = 2\n", ":2: workers: given twice, first in line 1");
+	refused("[node]\n", ":1: sections are not used");
+	refused("workers\n", ":1: neither a comment nor");
+}
+
+static void long_lines_are_refused(void **state)
+{
+	char text[400];
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "data-dir = ", 11);
+	text[sizeof(text) - 2] = '\n';
+	text[sizeof(text) - 1] = '\0';
+	refused(text, ":1: the line is too long");
+}
+
+static void a_missing_file_is_named(void **state)
+{
+	config_defaults(&config);
+	assert_int_equal(config_read(&config, "/nowhere/abaft.conf", why), -ENOENT);
+	assert_non_null(strstr(why, "/nowhere/abaft.conf: cannot be read: No such file"));
+}
+
+static void flags_lie_over_the_file(void **state)
+{
+	const char *argv[] = {"abaftd", "--workers", "2", "--config", NULL, "--poll", "--sync=no"};
+	char path[] = "/tmp/abaft-config-XXXXXX";
+	struct config_asked asked;
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, "workers = 5\nnode = 9\n", 21), 21);
+	close(fd);
+	argv[4] = path;
+	assert_int_equal(flags(7, argv, &asked), 0);
+	unlink(path);
+	assert_int_equal(config.workers, 2);
+	assert_int_equal(config.node, 9);
+	assert_true(config.poll);
+	assert_false(config.sync);
+	assert_string_equal(asked.file, path);
+	assert_false(asked.check);
+}
+
+static void flags_are_refused_by_name(void **state)
+{
+	const char *unknown[] = {"abaftd", "--colour", "blue"};
+	const char *bad[] = {"abaftd", "--memory", "much"};
+	const char *bare[] = {"abaftd", "--memory"};
+	const char *word[] = {"abaftd", "--poll", "start"};
+	struct config_asked asked;
+
+	assert_int_equal(flags(3, unknown, &asked), -EINVAL);
+	assert_non_null(strstr(why, "--colour: there is no such flag"));
+	assert_int_equal(flags(3, bad, &asked), -EINVAL);
+	assert_non_null(strstr(why, "command line: memory: \"much\" is not a size"));
+	assert_int_equal(flags(2, bare, &asked), -EINVAL);
+	assert_non_null(strstr(why, "--memory: needs a value"));
+	assert_int_equal(flags(3, word, &asked), -EINVAL);
+	assert_non_null(strstr(why, "start: only flags are understood"));
+}
+
+static void contradictions(const char *text, const char *says)
+{
+	assert_int_equal(read_text(text), 0);
+	assert_int_equal(config_check(&config, why), -EINVAL);
+	if (strstr(why, says) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", why, says);
+}
+
+static void contradictions_are_found(void **state)
+{
+	contradictions("udp-port = 65535\nworkers = 2\n", "udp-port: 65535 leaves no room");
+	contradictions("window = 1s\ndeadline = 2s\n", "deadline: 2000 ms is longer than window");
+	contradictions("segment-size = 16777217\n", "segment-size: 16777217 is no multiple");
+	contradictions("log-bytes-max = 1M\n", "log-bytes-max: 1048576 is less than one segment");
+	contradictions("workers = 2\ncores = 1\n", "cores: \"1\" must name 2 CPUs");
+	contradictions("cores = a\n", "cores: \"a\" must name 1 CPUs");
+	contradictions("addresses = 127.0.0.1,localhost\n", "addresses: \"localhost\" is neither");
+}
+
+/* What config_print() writes, read back, is the same configuration. */
+static void a_printed_configuration_reads_back(void **state)
+{
+	struct config before;
+	char text[8192] = "";
+	FILE *file = fmemopen(text, sizeof(text), "w");
+
+	assert_int_equal(read_text("workers = 2\nwindow = 3m\nmemory = 9M\npoll = yes\n"), 0);
+	before = config;
+	config_print(&config, file);
+	fclose(file);
+	assert_int_equal(read_text(text), 0);
+	memset(before.line, 0, sizeof(before.line));
+	memset(config.line, 0, sizeof(config.line));
+	assert_memory_equal(&before, &config, sizeof(config));
+}
+
+/* Takes the comment sign off every `#key = value` line. */
+static void uncomment(char *text)
+{
+	char *from = text, *to = text;
+
+	while (*from != '\0') {
+		size_t bytes = strcspn(from, "\n") + 1;
+
+		if (from[0] == '#' && from[1] != ' ')
+			from++, bytes--;
+		memmove(to, from, bytes);
+		to += bytes;
+		from += bytes;
+	}
+	*to = '\0';
+}
+
+static void the_example_is_the_table(void **state)
+{
+	char want[16384] = "", have[16384] = "";
+	struct config defaults;
+	FILE *file = fmemopen(want, sizeof(want), "w");
+
+	config_print_example(file);
+	fclose(file);
+	file = fopen(getenv("ABAFT_EXAMPLE"), "r");
+	assert_non_null(file);
+	have[fread(have, 1, sizeof(have) - 1, file)] = '\0';
+	fclose(file);
+	assert_string_equal(have, want);
+	uncomment(want);
+	assert_int_equal(read_text(want), 0);
+	for (int i = 0; i < 20; i++)
+		assert_int_not_equal(config.line[i], 0);
+	config_defaults(&defaults);
+	memset(config.line, 0, sizeof(config.line));
+	assert_memory_equal(&config, &defaults, sizeof(config));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_suit_a_laptop),
+		cmocka_unit_test(sizes_and_times_take_units),
+		cmocka_unit_test(blanks_and_comments_are_fine),
+		cmocka_unit_test(refusals_name_file_line_and_key),
+		cmocka_unit_test(long_lines_are_refused),
+		cmocka_unit_test(a_missing_file_is_named),
+		cmocka_unit_test(flags_lie_over_the_file),
+		cmocka_unit_test(flags_are_refused_by_name),
+		cmocka_unit_test(contradictions_are_found),
+		cmocka_unit_test(a_printed_configuration_reads_back),
+		cmocka_unit_test(the_example_is_the_table),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
