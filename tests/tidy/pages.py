@@ -2,6 +2,7 @@
 """The documentation: links that lead somewhere, pages that can be found."""
 import os
 import re
+import subprocess
 
 LINK = re.compile(r'!?\[[^\]]*\]\(([^)\s]+)(?:\s+"[^"]*")?\)')
 FENCE = re.compile(r'^(```|~~~).*?^\1\s*$', re.S | re.M)
@@ -56,3 +57,21 @@ def reachable(tree):
             for path in tree.paths if path not in seen
             and (path.endswith('.md') or path.startswith('docs/'))
             and not path.startswith('tests/fuzz/')]
+
+
+def examples(tree):
+    """The C programs that pages show compile against the public headers."""
+    found = []
+    for path in tree.pages():
+        for match in re.finditer(r'^```c\n(.*?)^```$', tree.text(path), re.S | re.M):
+            if '#include <abaft/' not in match.group(1):
+                continue
+            run = subprocess.run(['gcc', '-std=gnu11', '-Wall', '-Wextra', '-Werror', '-x', 'c',
+                                  '-fsyntax-only', '-I', tree.full('include'), '-'],
+                                 input=match.group(1), text=True, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, check=False)
+            if run.returncode:
+                line = tree.text(path)[:match.start()].count('\n') + 1
+                found.append(f'{path}:{line}: the example does not compile: '
+                             + run.stdout.strip().replace('\n', '\n# '))
+    return found

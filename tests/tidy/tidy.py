@@ -19,7 +19,8 @@ from tree import Tree
 
 RULES = (rooms.includes, rooms.shown, shape.licence, shape.file_length, shape.function_length,
          shape.columns, shape.white_space, shape.clang_format, shape.executable, words.banned,
-         words.names, pages.links, pages.reachable, lists.counters, lists.limits, lists.packages)
+         words.names, pages.links, pages.reachable, pages.examples, lists.counters, lists.limits,
+         lists.packages)
 
 
 def main(arguments):
