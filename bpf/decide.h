@@ -50,8 +50,13 @@ struct steer_rules {
 };
 
 #define STEER_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define STEER_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define STEER_UNROLL
+#endif
 
-/* The frame from `at` on; whole lengths of IP's part as the IP header has it. */
+/* The frame from `at` on. */
 struct steer_cursor {
 	const __u8 *at;
 	const __u8 *end;
@@ -87,7 +92,7 @@ STEER_INLINE __u32 steer_ethertype(struct steer_cursor *cursor)
 	if (!p)
 		return 0;
 	type = steer_be16(p + 12);
-#pragma clang loop unroll(full)
+	STEER_UNROLL
 	for (int i = 0; i < STEER_VLANS_MAX; i++) {
 		if (type != 0x8100 && type != 0x88a8)
 			break;
@@ -108,7 +113,7 @@ STEER_INLINE int steer_own_ipv4(const struct steer_rules *rules, const __u8 *add
 		return 0;
 	if (!rules->ipv4_count && !rules->ipv6_count)
 		return 1;
-#pragma clang loop unroll(full)
+	STEER_UNROLL
 	for (int i = 0; i < STEER_ADDRESSES_MAX; i++)
 		if (i < rules->ipv4_count && word == steer_word(rules->ipv4[i]))
 			return 1;
@@ -121,7 +126,7 @@ STEER_INLINE int steer_own_ipv6(const struct steer_rules *rules, const __u8 *add
 		return 0;
 	if (!rules->ipv4_count && !rules->ipv6_count)
 		return 1;
-#pragma clang loop unroll(full)
+	STEER_UNROLL
 	for (int i = 0; i < STEER_ADDRESSES_MAX; i++) {
 		const __u8 *own = rules->ipv6[i];
 
@@ -202,7 +207,7 @@ STEER_INLINE enum steer_verdict steer_ipv6(struct steer_cursor *cursor,
 		return STEER_pass_not_ip;
 	next = ip[6];
 	payload = steer_be16(ip + 4);
-#pragma clang loop unroll(full)
+	STEER_UNROLL
 	for (int i = 0; i < STEER_EXTENSIONS_MAX; i++) {
 		const __u8 *extension;
 		__u32 units;

@@ -24,8 +24,7 @@
 #define STEER_PIN_DIR	 "/sys/fs/bpf/abaft"
 #define STEER_STATE_DIR	 "/run/abaft"
 
-struct steer_bpf; /* the skeleton */
-struct bpf_link;
+struct xsk_def_steer; /* the skeleton; bpf/steer.bpf.c tells why it is called that */
 
 struct steer_config {
 	const char *interface;
@@ -41,8 +40,8 @@ struct steer_config {
 
 /* Filled by steer_attach(); the caller's memory. */
 struct steer {
-	struct steer_bpf *bpf;
-	struct bpf_link *link;
+	struct xsk_def_steer *bpf;
+	int link_fd;
 	uint32_t ifindex;
 	bool native;   /* attached in the driver; else generic */
 	bool loopback; /* sysctls were set */
@@ -72,8 +71,8 @@ __attribute__((warn_unused_result)) int steer_read_counters(const struct steer *
 
 /*
  * Removes what a killed run left on an interface (pins, sysctls, state file) without starting.
- * Returns how many things were put right, or negative errno with `why`; -EBUSY if a node is running
- * there.
+ * 1 if there was anything (`why` tells what), 0 if not, negative errno with `why`; -EBUSY if a node
+ * is running there.
  */
 __attribute__((warn_unused_result)) int steer_clean(const struct steer_config *config, char *why);
 

@@ -43,10 +43,11 @@ __attribute__((warn_unused_result)) enum frame_result
 frame_parse(const struct frame *frame, bool trust, struct frame_view *view);
 
 /*
- * Turns a parsed frame round in place: MAC and IP addresses and UDP ports swapped, VLAN tags kept,
- * IPv4 options and IPv6 extension headers removed (they were the sender's), lengths and checksums
- * right for `payload_len` bytes of payload, which frame_payload() says where to write before or
- * after this call. Sets frame->len. 0, or -EMSGSIZE if the frame's room does not hold it.
+ * Turns a parsed frame round in place: the answer's payload of `payload_len` bytes stands at
+ * frame->data + view->payload already (frame_reply_room() tells how many fit). MAC and IP addresses
+ * and UDP ports are swapped, VLAN tags kept, IPv4 options and IPv6 extension headers removed (they
+ * were the sender's; then the payload moves), lengths and checksums made right. Sets frame->len and
+ * brings the view up to date. 0, or -EMSGSIZE (then the frame is unchanged).
  */
 __attribute__((warn_unused_result)) int frame_reply(struct frame *frame, struct frame_view *view,
 						    uint16_t payload_len);

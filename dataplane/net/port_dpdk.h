@@ -57,7 +57,7 @@ struct eal_config {
 	const char *prefix;  /* file prefix with huge pages; NULL: "abaft" */
 	uint32_t memory_mib; /* without huge pages: memory to set aside; 0: 256 */
 	bool huge_pages;     /* else --no-huge --no-shconf */
-	bool pci;	     /* look for NICs on the PCI bus (vfio) */
+	const char *pci;     /* address of the NIC that is bound to vfio-pci; NULL: no PCI */
 	bool verbose;	     /* DPDK's own log lines, else only its errors */
 };
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port_device.h - within the ports' sources: a device and its queues.
+ */
+#ifndef ABAFT_NET_PORT_DEVICE_H
+#define ABAFT_NET_PORT_DEVICE_H
+
+#include "dataplane/net/port_dpdk.h"
+
+struct rte_mempool;
+struct rte_flow;
+
+struct port_queue {
+	struct port port;
+	uint16_t device; /* ethdev: for afxdp each queue is an ethdev of its own */
+	uint16_t number; /* queue of it */
+	int fd;		 /* readable when frames came, or -1 */
+};
+
+struct port_device {
+	struct port_spec spec;
+	struct rte_mempool *pool;
+	uint32_t queues;  /* of ours */
+	uint32_t ethdevs; /* opened: 1, for afxdp as many as queues */
+	uint16_t ethdev[PORT_QUEUES_MAX];
+	uint8_t mac[6];
+	struct port_queue queue[PORT_QUEUES_MAX];
+};
+
+extern const struct port_ops port_dpdk_ops;
+
+/* One rule for each worker's UDP port and each IP version. How many the device took. */
+uint32_t port_flow_rules(uint16_t ethdev, const struct port_device_config *config, uint32_t queues);
+
+#endif
