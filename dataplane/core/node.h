@@ -29,7 +29,8 @@ struct store_config {
 	uint64_t keys_max;     /* keys the index can hold */
 	uint64_t memory_bytes; /* values, versions and commit records */
 	uint64_t seed;	       /* random: hashes of keys cannot be guessed */
-	bool huge_pages;       /* try huge pages first */
+	void *memory;	       /* region of memory_bytes, 1 MiB aligned, the caller's (huge pages);
+				  NULL: allocate it */
 };
 
 struct node_config {
@@ -74,12 +75,26 @@ enum node_verdict {
 enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in_bytes,
 			       uint8_t *out, uint32_t *out_bytes, void *token);
 
+/*
+ * Answers a request as a whole with `status` (BUSY when a hand-over ring is full, say) without
+ * touching any state. False when the bytes are no request of ours: drop them.
+ */
+bool node_refuse(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t *out_bytes,
+		 uint16_t status, uint32_t workers);
+/* From now on new transactions get STOPPING; open ones may still end. */
+void node_stop(struct node *node);
+/* True while commits or aborts wait for the log. */
+bool node_pending(const struct node *node);
+/* Who makes the text of INFO answers: lines "name value". Returns the text's length. */
+typedef uint32_t (*node_info_fn)(void *arg, char *text, uint32_t text_bytes);
+void node_set_info(struct node *node, node_info_fn fn, void *arg);
+
 /* The log as the core sees it: the worker lends it at creation. reserve may return NULL (BUSY). */
 struct node_log {
 	void *log;
 	uint8_t *(*reserve)(void *log, uint32_t bytes);
 	uint64_t (*append)(void *log, uint32_t bytes, uint8_t type);
-	int (*error)(void *log);
+	int (*error)(void *log); /* as log_error() */
 };
 void node_attach_log(struct node *node, const struct node_log *log);
 
@@ -97,7 +112,8 @@ void node_log_failed(struct node *node, node_done_fn done, void *arg);
 uint64_t node_tick(struct node *node);
 
 /* Recovery: applies one record of a log; any worker's node may apply any log's records, before
- * the first pass, one thread per log, concurrently. 0 or -EBADMSG. */
+ * the first pass, one thread per log, concurrently. 0, -EBADMSG (no record of ours, or an id that
+ * has ended already), -ENOMEM or -ENOSPC (the store is too small for what was committed). */
 int node_recover(struct node *nodes[], uint32_t workers, uint8_t type, const uint8_t *data,
 		 uint32_t bytes);
 /* After all logs: the clocks go above all that was recovered. */

@@ -13,8 +13,8 @@
 #define ABAFT_PACKET_BYTES_MAX 1440
 /* The smallest payload an IPv4 host must accept (576 - 20 - 8 = 548), for tiny paths. */
 #define ABAFT_PACKET_BYTES_MIN 512
-/* Operations in one packet: an op header is 16 bytes, so 1440 bytes never hold more than 84. */
-#define ABAFT_OPS_MAX	       64
+/* Operations in one packet: their results' heads (32 bytes each) must fit the answer. */
+#define ABAFT_OPS_MAX	       40
 /* A key must leave room for an operation and a granule of value in the smallest packet. */
 #define ABAFT_KEY_BYTES_MAX    1024
 #define ABAFT_VALUE_BYTES_MAX  (1u << 20)

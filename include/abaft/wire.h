@@ -55,7 +55,8 @@ struct abaft_wire_header {
 	/*  8 */ __u8 length[2];  /* bytes of the whole payload */
 	/* 10 */ __u8 ops[2];	  /* operations that follow */
 	/* 12 */ __u8 status[2];  /* answer: why the request was refused as a whole; else 0 */
-	/* 14 */ __u8 workers[2]; /* answer: workers of the node; request: 0 */
+	/* 14 */ __u8 workers[2]; /* answer: workers of the node; request: largest answer payload
+				     to send back, 0 = ABAFT_PACKET_BYTES_MAX */
 	/* 16 */ __u8 request[8]; /* chosen by the client, echoed */
 	/* 24 */ __u8 txn[16];	  /* transaction id */
 	/* 40 */ __u8 step[2];	  /* operation number: step, attempt, seq of the first operation; */
@@ -104,6 +105,7 @@ _Static_assert(__builtin_offsetof(struct abaft_wire_header, request) == 16, "req
 _Static_assert(__builtin_offsetof(struct abaft_wire_header, txn) == 24, "txn");
 _Static_assert(__builtin_offsetof(struct abaft_wire_header, instance) == 48, "instance");
 _Static_assert(__builtin_offsetof(struct abaft_wire_header, auth) == 64, "auth");
+_Static_assert(80 + ABAFT_OPS_MAX * 32 <= ABAFT_PACKET_BYTES_MAX, "answers hold every result");
 _Static_assert(ABAFT_VALUE_BYTES_MAX % ABAFT_PART_BYTES == 0, "parts");
 _Static_assert(ABAFT_TXN_VALUE_BYTES_MAX + 2 * ABAFT_TXN_META_BYTES_MAX <
 		       ABAFT_LOG_GROUP_BYTES_MAX - ABAFT_LOG_BLOCK_BYTES,

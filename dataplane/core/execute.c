@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * execute.c - a request's operations, in order, on their transaction. The entry is node_execute().
+ *
+ *	parse ▶ find the transaction, or its outcome, or open it ▶ attempt ▶ operations ▶ answer
+ *
+ * E1. An id with an outcome is answered from it; nothing is executed (P6).
+ * E2. A packet that does not OPEN must name the instance the node holds. After a restart or an
+ *     expiry no packet of the old instance can find the id again, so no part of a transaction is
+ *     ever committed without the rest (P5).
+ * E3. The first operation that fails ends the packet: a COMMIT never follows a failed PUT.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "dataplane/core/bytes.h"
+#include "dataplane/core/node_impl.h"
+
+static const struct vnum no_number = {0, 0};
+
+/* One request on its way through. */
+struct execution {
+	struct node *node;
+	struct request *request;
+	struct answer *answer;
+	struct txn *txn;
+	bool waiting; /* its commit or abort went to the log */
+};
+
+static void result(struct execution *x, uint8_t code, uint16_t status)
+{
+	answer_result(x->answer, code, status, 0, no_number, 0, 0, 0);
+}
+
+/* Why an id without transaction and outcome may not begin one; OK if it may. */
+static uint16_t id_status(struct node *node, const uint8_t id[16])
+{
+	uint64_t now_ms = node->now.wall_us / 1000, ms = txn_id_ms(id);
+
+	if (ms > now_ms + node->config.skew_ms) {
+		node->counters.refused_skew++;
+		return ABAFT_CLOCK_SKEW;
+	}
+	if (ms <= node->outcomes.horizon_ms || ms + node->config.window_ms < now_ms) {
+		node->counters.refused_expired++;
+		return ABAFT_EXPIRED;
+	}
+	return ABAFT_OK;
+}
+
+static uint64_t deadline_us(const struct node *node, const struct request *r)
+{
+	uint64_t ms = r->deadline_ms ? r->deadline_ms : node->config.deadline_ms;
+
+	if (ms > ABAFT_TXN_DEADLINE_MS_MAX)
+		ms = ABAFT_TXN_DEADLINE_MS_MAX;
+	return node->now.mono_us + ms * 1000;
+}
+
+static uint16_t open_txn(struct execution *x)
+{
+	struct node *node = x->node;
+	uint16_t status = id_status(node, x->request->txn);
+
+	if (status != ABAFT_OK)
+		return status;
+	if (node->stopping)
+		return ABAFT_STOPPING;
+	x->txn = txn_begin(&node->txns, x->request->txn, node->next_instance, node->now.mono_us,
+			   deadline_us(node, x->request), node->era);
+	if (!x->txn) {
+		node->counters.busy_txns++;
+		return ABAFT_BUSY;
+	}
+	node->next_instance++;
+	node->counters.opened++;
+	return ABAFT_OK;
+}
+
+/* A replaced attempt is refused; a later attempt of a step drops what the earlier ones wrote. */
+static uint16_t attempt_status(struct execution *x)
+{
+	const struct request *r = x->request;
+	struct txn *txn = x->txn;
+
+	for (uint32_t i = 0; i < txn->steps; i++) {
+		if (txn->step[i].step != r->step)
+			continue;
+		if (r->attempt < txn->step[i].attempt) {
+			x->node->counters.refused_stale++;
+			return ABAFT_STALE_ATTEMPT;
+		}
+		if (r->attempt > txn->step[i].attempt) {
+			txn->step[i].attempt = r->attempt;
+			writeset_drop(&txn->writes, &x->node->memory, r->step, r->attempt);
+			x->node->counters.attempts_replaced++;
+		}
+		return ABAFT_OK;
+	}
+	if (txn->steps == ABAFT_TXN_STEPS_MAX) {
+		x->node->counters.refused_too_large++;
+		return ABAFT_TOO_LARGE;
+	}
+	txn->step[txn->steps++] = (struct txn_step){.step = r->step, .attempt = r->attempt};
+	return ABAFT_OK;
+}
+
+/* Finds or begins the transaction. An id with an outcome has no transaction. */
+static uint16_t enter(struct execution *x)
+{
+	const struct request *r = x->request;
+	uint8_t last = r->op[r->ops - 1].code;
+	uint16_t status;
+
+	if (x->txn) {
+		if (x->txn->state == TXN_PENDING)
+			return ABAFT_IN_PROGRESS;
+		if (x->txn->state == TXN_LOST)
+			return ABAFT_LOG_FAILED;
+		if (!r->open && r->instance != x->txn->instance && last != ABAFT_OP_ABORT)
+			goto unknown;
+	} else if (r->open || last == ABAFT_OP_ABORT) {
+		/* An ABORT is final even for an id that never came: its packets may come late. */
+		status = open_txn(x);
+		if (status != ABAFT_OK)
+			return status;
+	} else {
+		goto unknown;
+	}
+	x->txn->deadline_us = deadline_us(x->node, r);
+	return attempt_status(x);
+unknown:
+	x->node->counters.refused_unknown++;
+	return ABAFT_UNKNOWN_TXN;
+}
+
+/* Value bytes from `offset`, as many as are wanted and fit. */
+static void value_result(struct execution *x, const struct op *op, uint32_t i, uint8_t flags,
+			 struct vnum number, const uint8_t *value, uint32_t total)
+{
+	uint32_t room = answer_room(x->answer, x->request->ops - i);
+	uint32_t n = op->offset < total ? total - op->offset : 0;
+	uint8_t *to;
+
+	if (op->data_bytes > 0 && n > op->data_bytes)
+		n = op->data_bytes;
+	if (n > room) /* the next part begins on a granule */
+		n = (op->offset + room) / ABAFT_PART_BYTES * ABAFT_PART_BYTES - op->offset;
+	to = answer_result(x->answer, op->code, ABAFT_OK, flags, number, total, op->offset, n);
+	if (n > 0)
+		memcpy(to, value + op->offset, n);
+}
+
+static uint16_t get_own(struct execution *x, const struct op *op, uint32_t i, const struct write *w)
+{
+	uint16_t status = w->parts ? ABAFT_INCOMPLETE : ABAFT_NOT_FOUND;
+
+	if (w->parts || w->kind == VERSION_TOMBSTONE) {
+		answer_result(x->answer, op->code, status, ABAFT_RESULT_OWN, no_number, 0, 0, 0);
+		return status;
+	}
+	value_result(x, op, i, ABAFT_RESULT_OWN, no_number, w->value, w->bytes);
+	return ABAFT_OK;
+}
+
+/* The version this transaction reads of the key: what it read before, or the newest it may. */
+static uint16_t choose(struct execution *x, const struct op *op, struct key_id id,
+		       const struct version **out)
+{
+	struct node *node = x->node;
+	struct txn *txn = x->txn;
+	const struct read *before = readset_find(&txn->reads, id);
+	const struct version *v;
+	int err;
+
+	if (before) {
+		*out = before->version;
+		return ABAFT_OK;
+	}
+	v = readset_choose(&txn->reads, id,
+			   index_find(&node->store->index, id, op->key, op->key_bytes), txn->cut);
+	err = readset_add(&txn->reads, &node->memory, id, v);
+	if (err == -E2BIG) {
+		node->counters.busy_reads++;
+		return ABAFT_TOO_LARGE;
+	}
+	if (err) {
+		node->counters.busy_memory++;
+		return ABAFT_NO_SPACE;
+	}
+	if (v && v->commit->number.time > txn->seen)
+		txn->seen = v->commit->number.time;
+	*out = v;
+	return ABAFT_OK;
+}
+
+static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
+{
+	struct key_id id = index_id(&x->node->store->index, op->key, op->key_bytes);
+	const struct write *own = writeset_find(&x->txn->writes, id);
+	const struct version *v = NULL;
+	uint16_t status;
+
+	if (op->code == ABAFT_OP_GET)
+		x->node->counters.gets++;
+	else
+		x->node->counters.get_parts++;
+	if (own)
+		return get_own(x, op, i, own);
+	status = choose(x, op, id, &v);
+	if (status != ABAFT_OK) {
+		result(x, op->code, status);
+		return status;
+	}
+	if (!v || v->kind == VERSION_TOMBSTONE) {
+		answer_result(x->answer, op->code, ABAFT_NOT_FOUND, 0,
+			      v ? v->commit->number : no_number, 0, 0, 0);
+		return ABAFT_NOT_FOUND;
+	}
+	value_result(x, op, i, 0, v->commit->number, v->value, v->bytes);
+	return ABAFT_OK;
+}
+
+static uint16_t put_status(struct node *node, int err)
+{
+	switch (err) {
+	case 0:
+		return ABAFT_OK;
+	case -E2BIG:
+		node->counters.busy_writes++;
+		return ABAFT_TOO_LARGE;
+	case -EFBIG:
+		node->counters.refused_too_large++;
+		return ABAFT_TOO_LARGE;
+	case -EINVAL:
+		node->counters.refused_range++;
+		return ABAFT_MALFORMED;
+	default:
+		node->counters.busy_memory++;
+		return ABAFT_NO_SPACE;
+	}
+}
+
+static void count_put(struct node_counters *c, uint8_t code)
+{
+	switch (code) {
+	case ABAFT_OP_PUT:
+		c->puts++;
+		break;
+	case ABAFT_OP_PUT_PART:
+		c->put_parts++;
+		break;
+	default:
+		c->deletes++;
+		break;
+	}
+}
+
+static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
+{
+	const struct request *r = x->request;
+	struct write_args args = {
+		.opnum = opnum_make(r->step, r->attempt, r->seq + i),
+		.key = op->key,
+		.data = op->data,
+		.key_bytes = op->key_bytes,
+		.total = op->total,
+		.offset = op->offset,
+		.data_bytes = op->data_bytes,
+		.kind = op->code == ABAFT_OP_DELETE ? VERSION_TOMBSTONE : VERSION_VALUE,
+		.part = op->code == ABAFT_OP_PUT_PART,
+	};
+	uint16_t status;
+
+	count_put(&x->node->counters, op->code);
+	if (op->total > ABAFT_VALUE_BYTES_MAX) {
+		x->node->counters.refused_too_large++;
+		status = ABAFT_TOO_LARGE;
+	} else {
+		args.id = index_id(&x->node->store->index, op->key, op->key_bytes);
+		status =
+			put_status(x->node, writeset_put(&x->txn->writes, &x->node->memory, &args));
+	}
+	result(x, op->code, status);
+	return status;
+}
+
+/* A transaction that wrote nothing ends at once, and leaves a remembered outcome, but no record. */
+static uint16_t commit_read_only(struct execution *x, const struct op *op)
+{
+	outcome_add(&x->node->outcomes, x->txn->id, OUTCOME_COMMITTED, no_number);
+	txn_end(&x->node->txns, &x->node->memory, x->txn);
+	x->txn = NULL;
+	x->node->counters.commits_read_only++;
+	result(x, op->code, ABAFT_OK);
+	return ABAFT_OK;
+}
+
+/* COMMIT and ABORT: the result is filled when the record is durable. */
+static uint16_t end(struct execution *x, const struct op *op)
+{
+	uint16_t status;
+
+	if (op->code == ABAFT_OP_COMMIT && x->txn->writes.count == 0)
+		return commit_read_only(x, op);
+	x->txn->answer_at = x->answer->used;
+	status = op->code == ABAFT_OP_COMMIT ? commit_append(x->node, x->txn)
+					     : abort_append(x->node, x->txn);
+	result(x, op->code, status);
+	x->waiting = status == ABAFT_OK;
+	return status;
+}
+
+static uint16_t execute_op(struct execution *x, const struct op *op, uint32_t i)
+{
+	switch (op->code) {
+	case ABAFT_OP_GET:
+	case ABAFT_OP_GET_PART:
+		return get(x, op, i);
+	case ABAFT_OP_PUT:
+	case ABAFT_OP_PUT_PART:
+	case ABAFT_OP_DELETE:
+		return put(x, op, i);
+	default:
+		return end(x, op);
+	}
+}
+
+static void execute_ops(struct execution *x)
+{
+	const struct request *r = x->request;
+	bool failed = false;
+
+	for (uint32_t i = 0; i < r->ops; i++) {
+		uint16_t status;
+
+		if (failed) { /* E3 */
+			result(x, r->op[i].code, ABAFT_SKIPPED);
+			continue;
+		}
+		status = execute_op(x, &r->op[i], i);
+		failed = status != ABAFT_OK && status != ABAFT_NOT_FOUND;
+	}
+}
+
+/* E1: what an ended transaction answers. Its writes took effect once if the packet asks to commit.
+ */
+static void answer_outcome(struct execution *x, const struct outcome *o)
+{
+	const struct request *r = x->request;
+	uint8_t last = r->op[r->ops - 1].code;
+	bool committed = o->state == OUTCOME_COMMITTED;
+	bool repeat = last == (committed ? ABAFT_OP_COMMIT : ABAFT_OP_ABORT);
+
+	x->node->counters.repeats += repeat;
+	x->node->counters.refused_ended += !repeat;
+	for (uint32_t i = 0; i < r->ops; i++) {
+		uint8_t code = r->op[i].code;
+		bool read = code == ABAFT_OP_GET || code == ABAFT_OP_GET_PART;
+		uint16_t status = committed ? ABAFT_COMMITTED : ABAFT_ABORTED;
+		uint8_t flags = 0;
+
+		if (repeat && !read) {
+			status = ABAFT_OK;
+			flags = ABAFT_RESULT_REPEAT;
+		}
+		answer_result(x->answer, code, status, flags,
+			      code == ABAFT_OP_COMMIT || code == ABAFT_OP_ABORT ? o->number
+										: no_number,
+			      0, 0, 0);
+	}
+}
+
+static void answer_status(struct execution *x, const struct outcome *o)
+{
+	uint64_t ms = txn_id_ms(x->request->txn);
+	uint16_t status = ABAFT_UNKNOWN_TXN;
+
+	x->node->counters.statuses++;
+	if (o)
+		status = o->state == OUTCOME_COMMITTED ? ABAFT_COMMITTED : ABAFT_ABORTED;
+	else if (x->txn)
+		status = x->txn->state == TXN_OPEN	? ABAFT_OK
+			 : x->txn->state == TXN_PENDING ? ABAFT_IN_PROGRESS
+							: ABAFT_LOG_FAILED;
+	else if (ms <= x->node->outcomes.horizon_ms ||
+		 ms + x->node->config.window_ms < x->node->now.wall_us / 1000)
+		status = ABAFT_EXPIRED;
+	answer_result(x->answer, ABAFT_OP_STATUS, status, 0, o ? o->number : no_number, 0, 0, 0);
+}
+
+static void answer_info(struct execution *x)
+{
+	struct node *node = x->node;
+	uint32_t total = 0;
+
+	node->counters.infos++;
+	if (node->info)
+		total = node->info(node->info_arg, node->info_text, sizeof(node->info_text));
+	value_result(x, &x->request->op[0], 0, 0, no_number, (const uint8_t *)node->info_text,
+		     total);
+}
+
+static void execute(struct execution *x)
+{
+	struct node *node = x->node;
+	const struct outcome *outcome;
+	uint16_t status;
+
+	if (x->request->op[0].code == ABAFT_OP_INFO) {
+		answer_info(x);
+		return;
+	}
+	x->txn = txn_find(&node->txns, x->request->txn);
+	outcome = x->txn ? NULL : outcome_find(&node->outcomes, x->request->txn);
+	if (x->request->op[0].code == ABAFT_OP_STATUS) {
+		answer_status(x, outcome);
+		return;
+	}
+	if (outcome) {
+		answer_outcome(x, outcome);
+		return;
+	}
+	status = enter(x);
+	if (status != ABAFT_OK) {
+		answer_refuse(x->answer, status);
+		return;
+	}
+	store_le64(((struct abaft_wire_header *)(void *)x->answer->out)->instance,
+		   x->txn->instance);
+	execute_ops(x);
+}
+
+enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in_bytes,
+			       uint8_t *out, uint32_t *out_bytes, void *token)
+{
+	struct request request;
+	struct answer answer;
+	struct execution x = {.node = node, .request = &request, .answer = &answer};
+	uint16_t status = ABAFT_MALFORMED;
+	enum request_verdict verdict =
+		request_parse(&request, in, in_bytes, &node->counters, &status);
+
+	if (verdict == REQUEST_DROP)
+		return NODE_DROP;
+	answer_begin(&answer, out, request.header, ABAFT_PACKET_BYTES_MAX, node->store->workers, 0);
+	if (verdict == REQUEST_REFUSE) {
+		answer_refuse(&answer, status);
+	} else {
+		answer.max = request.answer_max;
+		execute(&x);
+	}
+	*out_bytes = answer_end(&answer);
+	if (!x.waiting)
+		return NODE_ANSWER;
+	x.txn->token = token;
+	return NODE_WAIT;
+}
+
+bool node_refuse(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t *out_bytes,
+		 uint16_t status, uint32_t workers)
+{
+	const struct abaft_wire_header *h = (const void *)in;
+	struct answer answer;
+
+	if (in_bytes < sizeof(*h) || load_le32(h->magic) != ABAFT_WIRE_MAGIC ||
+	    h->kind != ABAFT_KIND_REQUEST)
+		return false;
+	answer_begin(&answer, out, h, ABAFT_PACKET_BYTES_MAX, workers, 0);
+	answer_refuse(&answer, status);
+	*out_bytes = answer_end(&answer);
+	return true;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * index.h - the key version index: key -> chain of versions, newest first. Shared by all workers.
+ *
+ * Lookups are lock-free and touch one bucket (a cache line of seven tagged pointers), then the key.
+ * Writers lock one of 1024 partitions for a few instructions. The table never grows: buckets, and
+ * the overflow buckets of crowded ones, are allocated at start (P7).
+ */
+#ifndef ABAFT_CORE_INDEX_H
+#define ABAFT_CORE_INDEX_H
+
+#include <ck_spinlock.h>
+#include <stdint.h>
+
+#include "dataplane/core/memory.h"
+#include "dataplane/core/version.h"
+
+#define INDEX_PARTITIONS 1024
+#define INDEX_SLOTS	 7
+
+struct bucket {
+	_Atomic uint64_t slot[INDEX_SLOTS]; /* tag << 48 | struct key *, 0 = empty */
+	_Atomic(struct bucket *) overflow;
+} __attribute__((aligned(64)));
+
+struct partition {
+	ck_spinlock_t lock;
+} __attribute__((aligned(64)));
+
+struct index {
+	struct bucket *buckets;
+	uint64_t mask; /* buckets - 1 */
+	struct bucket *spare;
+	uint64_t spares;
+	_Atomic uint64_t spares_used;
+	_Atomic uint64_t keys;
+	uint64_t keys_max;
+	uint64_t seed;
+	struct partition partition[INDEX_PARTITIONS];
+};
+
+/* 0, -EINVAL or -ENOMEM. */
+int index_init(struct index *index, uint64_t keys_max, uint64_t seed);
+void index_fini(struct index *index);
+
+struct key_id index_id(const struct index *index, const uint8_t *key, uint32_t bytes);
+void index_prefetch(const struct index *index, struct key_id id);
+/* The key, or NULL. Inside an epoch section. */
+struct key *index_find(const struct index *index, struct key_id id, const uint8_t *key,
+		       uint32_t bytes);
+
+/*
+ * Links a version, not yet visible, into its key's chain by its number; makes the key if there is
+ * none. On success version->key is set. 0, -ENOSPC (keys), -ENOMEM, -EBUSY (the key has
+ * ABAFT_KEY_VERSIONS_MAX versions). `id` and the bytes name the same key.
+ */
+int index_link(struct index *index, struct memory_cache *memory, struct key_id id,
+	       const uint8_t *key, uint32_t bytes, struct version *version);
+/* Takes a version out of its chain, and the key out of the table if it was the last one (then it
+ * returns true). Readers may still stand on both: free them after a grace period. */
+bool index_unlink(struct index *index, struct version *version);
+/*
+ * Takes out a tombstone that is its key's only version, and the key with it. False, and nothing
+ * done, when other versions are there.
+ */
+bool index_unlink_key(struct index *index, struct version *tombstone);
+/* Recovery, when nobody reads: unlinks the values below the key's newest version and returns them,
+ * linked through `newer`. Tombstones stay. */
+struct version *index_prune(struct index *index, struct key_id id, const uint8_t *key,
+			    uint32_t bytes);
+void key_free(struct memory_cache *memory, struct key *key);
+
+#endif

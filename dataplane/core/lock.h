@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lock.h - ck_spinlock with the annotations that let ThreadSanitizer see it: CK's atomics are
+ * assembly that the sanitizer does not follow.
+ */
+#ifndef ABAFT_CORE_LOCK_H
+#define ABAFT_CORE_LOCK_H
+
+#include <ck_spinlock.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define LOCK_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LOCK_TSAN 1
+#endif
+#endif
+
+#ifdef LOCK_TSAN
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define LOCK_ACQUIRED(lock) __tsan_acquire(lock)
+#define LOCK_RELEASED(lock) __tsan_release(lock)
+#else
+#define LOCK_ACQUIRED(lock) ((void)(lock))
+#define LOCK_RELEASED(lock) ((void)(lock))
+#endif
+
+static inline void lock_take(ck_spinlock_t *lock)
+{
+	ck_spinlock_lock(lock);
+	LOCK_ACQUIRED(lock);
+}
+
+static inline void lock_give(ck_spinlock_t *lock)
+{
+	LOCK_RELEASED(lock);
+	ck_spinlock_unlock(lock);
+}
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node.c - a worker's node and the store it shares: life, passes, ticks. Requests: execute.c. */
+#include "dataplane/core/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/core/bytes.h"
+#include "dataplane/core/node_impl.h"
+
+int store_create(struct store **out, const struct store_config *config)
+{
+	struct store *store;
+	int err;
+
+	if (config->workers == 0 || config->workers > ABAFT_WORKERS_MAX)
+		return -EINVAL;
+	store = aligned_alloc(64, (sizeof(*store) + 63) / 64 * 64);
+	if (!store)
+		return -ENOMEM;
+	memset(store, 0, sizeof(*store));
+	store->workers = config->workers;
+	atomic_store_explicit(&store->era, 1, memory_order_relaxed);
+	for (uint32_t w = 0; w < ABAFT_WORKERS_MAX; w++)
+		atomic_store_explicit(&store->slot[w].low, UINT64_MAX, memory_order_relaxed);
+	ck_epoch_init(&store->epoch);
+	err = index_init(&store->index, config->keys_max, config->seed);
+	if (err)
+		goto free_store;
+	err = memory_init(&store->memory, config->memory, config->memory_bytes);
+	if (err)
+		goto free_index;
+	*out = store;
+	return 0;
+free_index:
+	index_fini(&store->index);
+free_store:
+	free(store);
+	return err;
+}
+
+void store_destroy(struct store *store)
+{
+	memory_fini(&store->memory);
+	index_fini(&store->index);
+	free(store);
+}
+
+int node_create(struct node **out, struct store *store, const struct node_config *config)
+{
+	struct node *node;
+	int err;
+
+	if (config->worker >= store->workers)
+		return -EINVAL;
+	node = aligned_alloc(64, (sizeof(*node) + 63) / 64 * 64);
+	if (!node)
+		return -ENOMEM;
+	memset(node, 0, sizeof(*node));
+	node->store = store;
+	node->config = *config;
+	if (node->config.deadline_ms == 0)
+		node->config.deadline_ms = ABAFT_TXN_DEADLINE_MS_DEFAULT;
+	node->next_instance = config->instance_seed ? config->instance_seed : 1;
+	ck_spinlock_init(&node->restore_lock);
+	memory_cache_init(&node->memory, &store->memory);
+	err = txn_table_init(&node->txns, config->txns_max);
+	if (err)
+		goto free_node;
+	err = outcome_init(&node->outcomes, config->outcomes_max);
+	if (err)
+		goto free_txns;
+	reclaim_init(&node->reclaim, store, config->worker, &node->memory);
+	*out = node;
+	return 0;
+free_txns:
+	txn_table_fini(&node->txns);
+free_node:
+	free(node);
+	return err;
+}
+
+void node_destroy(struct node *node)
+{
+	ck_epoch_unregister(&node->reclaim.record);
+	outcome_fini(&node->outcomes);
+	txn_table_fini(&node->txns);
+	free(node);
+}
+
+void node_attach_log(struct node *node, const struct node_log *log)
+{
+	node->log = *log;
+}
+
+void node_set_info(struct node *node, node_info_fn fn, void *arg)
+{
+	node->info = fn;
+	node->info_arg = arg;
+}
+
+void node_stop(struct node *node)
+{
+	node->stopping = true;
+}
+
+uint32_t node_owner(const uint8_t txn[16], uint32_t workers)
+{
+	return (uint32_t)((uint64_t)load_be32(txn + 12) * workers >> 32);
+}
+
+void node_pass_begin(struct node *node, struct now now)
+{
+	node->now = now;
+	node->era = reclaim_pass_begin(&node->reclaim, txn_young_era(&node->txns));
+}
+
+void node_pass_end(struct node *node)
+{
+	reclaim_pass_end(&node->reclaim, txn_young_era(&node->txns));
+}
+
+static void gauges(struct node *node)
+{
+	node->counters.versions_freed = node->reclaim.freed;
+	node->counters.versions_held = node->reclaim.held.count;
+	node->counters.txns_frozen = node->txns.frozen_ever;
+	node->counters.txns_open = node->txns.open;
+	node->counters.outcomes = node->outcomes.count;
+	node->counters.outcomes_evicted = node->outcomes.evicted;
+}
+
+uint64_t node_tick(struct node *node)
+{
+	uint64_t reclaim_us, txn_us;
+	struct txn *txn;
+
+	while ((txn = txn_expired(&node->txns, node->now.mono_us))) {
+		txn_end(&node->txns, &node->memory, txn);
+		node->counters.expired++;
+	}
+	txn_freeze(&node->txns, &node->reclaim, node->now.mono_us, node->era);
+	reclaim_us = reclaim_tick(&node->reclaim, node->now.mono_us);
+	txn_us = txn_next_us(&node->txns, node->now.mono_us);
+	gauges(node);
+	return reclaim_us < txn_us ? reclaim_us : txn_us;
+}
+
+const struct node_counters *node_counters(const struct node *node)
+{
+	return &node->counters;
+}

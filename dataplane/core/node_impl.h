@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node_impl.h - the inside of a node, shared by node.c, execute.c, commit.c and restore.c only. */
+#ifndef ABAFT_CORE_NODE_IMPL_H
+#define ABAFT_CORE_NODE_IMPL_H
+
+#include "dataplane/core/node.h"
+#include "dataplane/core/outcome.h"
+#include "dataplane/core/reclaim.h"
+#include "dataplane/core/request.h"
+#include "dataplane/core/store.h"
+#include "dataplane/core/txn.h"
+
+#define NODE_INFO_BYTES 8192
+
+struct node {
+	struct store *store;
+	struct node_config config;
+	struct memory_cache memory;
+	struct reclaim reclaim;
+	struct txn_table txns;
+	struct outcome_table outcomes;
+	struct hlc clock;
+	struct node_log log;
+	struct node_counters counters;
+	struct now now; /* of this pass */
+	uint64_t era;	/* of this pass */
+	uint64_t next_instance;
+	uint64_t durable; /* highest sequence number told */
+	bool stopping;
+	/* Transactions in the log, in its order: pending[first], ... */
+	struct txn *pending[ABAFT_COMMITS_PENDING_MAX];
+	uint32_t pending_first, pending_count;
+	node_info_fn info;
+	void *info_arg;
+	ck_spinlock_t restore_lock; /* recovery only: threads of several logs */
+	char info_text[NODE_INFO_BYTES];
+};
+
+/* commit.c: COMMIT of an OPEN transaction that wrote something, or its ABORT. 0: it is PENDING;
+ * else the error to answer, and it is OPEN as before. */
+uint16_t commit_append(struct node *node, struct txn *txn);
+uint16_t abort_append(struct node *node, struct txn *txn);
+
+#endif

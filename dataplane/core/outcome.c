@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outcome.c - see outcome.h. */
+#include "dataplane/core/outcome.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/core/bytes.h"
+
+uint64_t txn_id_ms(const uint8_t id[16])
+{
+	return (uint64_t)load_be32(id) << 16 | (uint64_t)id[4] << 8 | id[5];
+}
+
+int outcome_init(struct outcome_table *table, uint32_t size)
+{
+	uint32_t heads = 64;
+
+	if (size == 0 || size > 1u << 30)
+		return -EINVAL;
+	memset(table, 0, sizeof(*table));
+	while (heads < size)
+		heads *= 2;
+	table->size = size;
+	table->mask = heads - 1;
+	table->ring = calloc(size, sizeof(*table->ring));
+	table->heads = calloc(heads, sizeof(*table->heads));
+	if (!table->ring || !table->heads) {
+		outcome_fini(table);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void outcome_fini(struct outcome_table *table)
+{
+	free(table->ring);
+	free(table->heads);
+	table->ring = NULL;
+	table->heads = NULL;
+}
+
+/* The last eight bytes of a UUIDv7 are random but for two bits; a mix guards against ids that are
+ * chosen to collide. */
+static uint32_t *head_of(const struct outcome_table *table, const uint8_t id[16])
+{
+	uint64_t h = (load_le64(id) ^ load_le64(id + 8)) * 0x9e3779b97f4a7c15ull;
+
+	return &table->heads[(h >> 32) & table->mask];
+}
+
+const struct outcome *outcome_find(const struct outcome_table *table, const uint8_t id[16])
+{
+	for (uint32_t i = *head_of(table, id); i; i = table->ring[i - 1].next)
+		if (memcmp(table->ring[i - 1].id, id, 16) == 0)
+			return &table->ring[i - 1];
+	return NULL;
+}
+
+static void evict_oldest(struct outcome_table *table)
+{
+	struct outcome *o = &table->ring[table->first];
+	uint32_t *link = head_of(table, o->id);
+	uint64_t ms = txn_id_ms(o->id);
+
+	while (&table->ring[*link - 1] != o)
+		link = &table->ring[*link - 1].next;
+	*link = o->next;
+	if (ms > table->horizon_ms)
+		table->horizon_ms = ms;
+	table->first = (table->first + 1) % table->size;
+	table->count--;
+	table->evicted++;
+}
+
+void outcome_add(struct outcome_table *table, const uint8_t id[16], enum outcome_state state,
+		 struct vnum number)
+{
+	struct outcome *o;
+	uint32_t *head;
+	uint32_t i;
+
+	if (table->count == table->size)
+		evict_oldest(table);
+	i = (table->first + table->count++) % table->size;
+	o = &table->ring[i];
+	memcpy(o->id, id, 16);
+	o->state = (uint8_t)state;
+	o->number = number;
+	head = head_of(table, id);
+	o->next = *head;
+	*head = i + 1;
+}

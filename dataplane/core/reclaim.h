@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reclaim.h - when the memory of superseded versions may be used again (promise P8). One `struct
+ * reclaim` per worker, owner thread only; reclaim.c argues why no reader misses a version.
+ */
+#ifndef ABAFT_CORE_RECLAIM_H
+#define ABAFT_CORE_RECLAIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/core/store.h"
+#include "dataplane/core/version.h"
+
+struct retired {
+	struct version *head, *tail;
+	uint64_t count;
+};
+
+struct reclaim {
+	struct store *store;
+	struct store_slot *slot;
+	struct memory_cache *memory;
+	ck_epoch_record_t record;
+	struct retired queue; /* in order of their era */
+	struct retired held;  /* past the low-water mark, but in a frozen interval */
+	uint64_t held_era;    /* when `held` was last looked through */
+	uint64_t deferred;    /* unlinked, waiting for the epoch */
+	uint64_t freed;	      /* versions, ever */
+};
+
+void reclaim_init(struct reclaim *reclaim, struct store *store, uint32_t worker,
+		  struct memory_cache *memory);
+
+/* A pass: pointers into the store stay valid between these. `young` is the era of the oldest
+ * transaction that is not frozen, UINT64_MAX if there is none. Returns the era of the pass. */
+uint64_t reclaim_pass_begin(struct reclaim *reclaim, uint64_t young);
+void reclaim_pass_end(struct reclaim *reclaim, uint64_t young);
+
+/* Publishes the intervals of all frozen transactions; before their eras leave `young`. */
+void reclaim_publish(struct reclaim *reclaim, const struct interval *intervals, uint32_t n);
+
+/* Makes a commit's versions visible: the one store. Returns the era to hand to the next. */
+uint64_t reclaim_commit(struct reclaim *reclaim, struct commit *commit);
+/* Queues what the commit's version superseded, or itself if it was superseded at birth. */
+void reclaim_superseded(struct reclaim *reclaim, struct version *version, uint64_t era);
+/* Queues a tombstone that recovery installed. */
+void reclaim_tombstone(struct reclaim *reclaim, struct version *version);
+
+/* Undoes index_link() of a version that was never visible. */
+void reclaim_discard(struct reclaim *reclaim, struct version *version);
+/* Frees an unlinked version at once, when there are no readers (recovery), and perhaps its commit.
+ */
+void reclaim_free_now(struct reclaim *reclaim, struct version *version);
+/* Gives up one reference to a commit being built or a version's. */
+void reclaim_commit_put(struct reclaim *reclaim, struct commit *commit, bool readers);
+
+/* Frees what nobody can need any more, a bounded number of versions per call. In a pass. Returns
+ * microseconds until there may be more to do, UINT64_MAX when nothing waits. */
+uint64_t reclaim_tick(struct reclaim *reclaim, uint64_t mono_us);
+
+#endif

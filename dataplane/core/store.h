@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.h - what all workers of a process share: index, memory, epochs and reclamation eras.
+ */
+#ifndef ABAFT_CORE_STORE_H
+#define ABAFT_CORE_STORE_H
+
+#include <ck_epoch.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <abaft/limits.h>
+
+#include "dataplane/core/index.h"
+#include "dataplane/core/memory.h"
+#include "dataplane/core/node.h"
+
+#define STORE_INTERVALS 64
+
+/* Eras lo to hi, both included: what one or more frozen transactions may still read. */
+struct interval {
+	uint64_t lo, hi;
+};
+
+/* What one worker publishes for the others' reclamation; written by its owner only. */
+struct store_slot {
+	_Atomic uint64_t low; /* oldest era of its young transactions and its pass; UINT64_MAX */
+	/* Frozen intervals under a sequence lock: odd while they change. */
+	_Atomic uint32_t sequence;
+	_Atomic uint32_t intervals;
+	struct {
+		_Atomic uint64_t lo, hi;
+	} interval[STORE_INTERVALS];
+} __attribute__((aligned(64)));
+
+struct store {
+	struct index index;
+	struct memory memory;
+	ck_epoch_t epoch;
+	uint32_t workers;
+	_Atomic uint64_t era __attribute__((aligned(64)));
+	_Atomic uint64_t era_us; /* when it last ticked */
+	struct store_slot slot[ABAFT_WORKERS_MAX];
+};
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * version.h - the records that all workers share: keys, versions, and the commit record whose one
+ * store makes a transaction's versions visible together (promise P5; AFT, EuroSys'20, §3.3).
+ *
+ *	bucket ──▶ key ──newest──▶ version ──older──▶ version ──▶ NULL
+ *	                              │ commit            │ commit
+ *	                              ▼                   ▼
+ *	                           commit {number, published, keys written}
+ *
+ * Readers hold no lock: they load slot, newest and older with acquire, and are inside an epoch
+ * section (a pass). Writers change slots and chains under the key's partition lock with release
+ * stores. A version's other fields are written before it is linked and never after.
+ */
+#ifndef ABAFT_CORE_VERSION_H
+#define ABAFT_CORE_VERSION_H
+
+#include <ck_epoch.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/core/hlc.h"
+
+/* What a key is called inside: a seeded 128-bit hash. lo is never 0: 0 marks a cleared place. */
+struct key_id {
+	uint64_t lo, hi;
+};
+
+static inline bool key_id_equal(struct key_id a, struct key_id b)
+{
+	return a.lo == b.lo && a.hi == b.hi;
+}
+
+/* One bit of 64, for small Bloom filters over ids. */
+static inline uint64_t key_id_bit(struct key_id id)
+{
+	return 1ull << (id.hi & 63);
+}
+
+struct version;
+
+struct key {
+	struct key_id id;
+	_Atomic(struct version *) newest;
+	uint32_t versions; /* in the chain; partition lock */
+	uint32_t bytes;
+	union {
+		ck_epoch_entry_t epoch; /* once unlinked: readers may still hold it */
+		uint64_t reserved[2];
+	};
+	uint8_t data[];
+};
+
+/* The commit record of one transaction. */
+struct commit {
+	struct vnum number;
+	uint32_t keys;		    /* places below */
+	_Atomic uint64_t published; /* 0 = invisible; else 1 + era in which it became visible */
+	uint64_t bloom;		    /* key_id_bit() of all keys written */
+	_Atomic uint32_t live;	    /* versions not yet freed, + 1 while it is being built */
+	uint32_t reserved;
+	ck_epoch_entry_t epoch;
+	/* Keys written. lo becomes 0 when the key's version is reclaimed: it then binds nobody. */
+	struct commit_key {
+		_Atomic uint64_t lo;
+		uint64_t hi;
+	} key[];
+};
+
+enum version_kind {
+	VERSION_VALUE,
+	VERSION_TOMBSTONE,
+};
+
+struct version {
+	_Atomic(struct version *) older;
+	struct version *newer; /* partition lock */
+	struct key *key;
+	struct commit *commit;
+	const uint8_t *value; /* NULL when bytes is 0 */
+	uint32_t bytes;
+	uint8_t kind;
+	atomic_uchar retired; /* set by who queues it for reclamation */
+	uint16_t place;	      /* its index in commit->key */
+	union {
+		struct {
+			struct version *next; /* reclamation queue; its worker only */
+			uint64_t era;	      /* in which it was superseded */
+		};
+		ck_epoch_entry_t epoch; /* after it was unlinked */
+	};
+};
+
+_Static_assert(sizeof(struct version) == 64, "a version is one cache line");
+
+/* The version's commit no longer binds reads of its key: see R6 in reclaim.c. */
+static inline void version_unbind(struct version *version)
+{
+	atomic_store_explicit(&version->commit->key[version->place].lo, 0, memory_order_release);
+}
+
+static inline uint32_t commit_bytes(uint32_t keys)
+{
+	return (uint32_t)(sizeof(struct commit) + keys * sizeof(struct commit_key));
+}
+
+/* True if the commit wrote the key and its version there has not been reclaimed. */
+static inline bool commit_wrote(const struct commit *commit, struct key_id id)
+{
+	if (!(commit->bloom & key_id_bit(id)))
+		return false;
+	for (uint32_t i = 0; i < commit->keys; i++)
+		if (atomic_load_explicit(&commit->key[i].lo, memory_order_relaxed) == id.lo &&
+		    commit->key[i].hi == id.hi)
+			return true;
+	return false;
+}
+
+#endif
