@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker.h - one data plane thread, run to completion: packets in, the transaction core, the
+ * commit log, packets out.
+ *
+ * The worker ties what does not know each other: a port's queue (net/port.h), a node
+ * (core/node.h), a log (log/log.h) and the other workers (xcore/handover.h). control/ makes all of
+ * these, gives them to worker_create(), and runs worker_run() on a thread of its own.
+ *
+ * Invariants:
+ *  I1. A frame belongs to the worker whose port received it (its home) from rx to tx or release.
+ *      It travels in a slot; a slot lent to another worker always comes back (handover.h I2, I3).
+ *  I2. Slots never run out in mid-burst: a worker holds at most ABAFT_COMMITS_PENDING_MAX parked
+ *      answers of its own (the core answers BUSY beyond), what it lent (bounded by the rings), and
+ *      one burst; that many slots are made, and a burst takes no more frames than slots are free.
+ *  I3. The store is touched only between node_pass_begin() and node_pass_end(); a sleeping worker
+ * is outside of a pass. I4. A worker that has said it is drained has nothing parked, nothing in its
+ * log's flight and nothing lent, and lends no more. So when all have said it, every ring is empty
+ * and every frame was sent or released.
+ */
+#ifndef ABAFT_DATAPLANE_WORKER_H
+#define ABAFT_DATAPLANE_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <abaft/telemetry.h>
+
+struct worker;
+struct port;
+struct node;
+struct log;
+struct handover;
+struct host;
+
+/* After this long in the drain a worker gives up: the log's device does not answer any more. */
+#define WORKER_DRAIN_MS_MAX 10000
+
+/* What the workers of a process share about their end. Zeroed by the caller. */
+struct worker_group {
+	uint32_t stop;	  /* set by worker_group_stop() */
+	uint32_t drained; /* workers that have said so (I4) */
+};
+
+struct worker_config {
+	uint32_t number;	 /* 0 to workers - 1 */
+	uint32_t workers;	 /* in the process */
+	uint16_t udp_port;	 /* base: requests come to udp_port + 0 .. workers - 1 */
+	struct port *port;	 /* its queue, or NULL: all requests come from other workers */
+	const struct host *host; /* whose ARP, ND and ping to answer if the port owns its device */
+	struct node *node;
+	struct log *log;
+	struct handover *handover;
+	struct worker_group *group;
+	const char *version; /* of the program, for INFO; must outlive the worker */
+	bool poll;	     /* never sleep */
+	bool yield;	     /* the core is shared: let others run about every 20 us */
+};
+
+/* Takes memory and lends the log and the INFO text to the node. 0 or -ENOMEM. */
+int worker_create(struct worker **out, const struct worker_config *config)
+	__attribute__((warn_unused_result));
+/* After worker_run() has returned, or never ran. Frees nothing of what config named. */
+void worker_destroy(struct worker *worker);
+
+/* The loop, until the group stops and has drained. 0, or -ETIMEDOUT when it gave up draining:
+ * then commits may still be in flight, unacknowledged. */
+int worker_run(struct worker *worker) __attribute__((warn_unused_result));
+
+/* Tells all workers to refuse new requests with STOPPING, drain and return. Any thread. */
+void worker_group_stop(struct worker_group *group, struct handover *handover, uint32_t workers);
+
+/* One writer, the worker's thread; readers take values that may be a moment old. */
+const struct worker_counters *worker_counters(const struct worker *worker);
+/* 0, or the negative errno the log reported. Any thread. */
+int worker_log_error(const struct worker *worker);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker_info.c - see worker_info.h. The names are those of telemetry.h.
+ */
+#include "dataplane/worker_info.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+struct text {
+	char *at;
+	uint32_t bytes, room;
+	bool full;
+};
+
+static void line_text(struct text *text, const char *name, const char *value)
+{
+	uint32_t left = text->room - text->bytes;
+	int bytes = snprintf(text->at + text->bytes, left, "%s %s\n", name, value);
+
+	if (text->full || bytes < 0 || (uint32_t)bytes >= left)
+		text->full = true;
+	else
+		text->bytes += (uint32_t)bytes;
+}
+
+static void line(struct text *text, const char *name, uint64_t value)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%" PRIu64, value);
+	line_text(text, name, number);
+}
+
+uint32_t worker_info(const struct worker_facts *facts, char *out, uint32_t out_bytes)
+{
+	struct text text = {.at = out, .room = out_bytes};
+
+	if (out_bytes == 0)
+		return 0;
+	line_text(&text, "version", facts->version);
+	line(&text, "uptime_s", facts->uptime_s);
+	line(&text, "worker", facts->worker);
+	line(&text, "workers", facts->workers);
+#define LINE(name, about) line(&text, #name, facts->counters->name);
+	ABAFT_WORKER_COUNTERS(LINE)
+#undef LINE
+#define LINE(name, about) line(&text, #name, facts->node->name);
+	ABAFT_NODE_COUNTERS(LINE)
+#undef LINE
+	line(&text, "commits_waiting", facts->parked);
+	line(&text, "requests_lent", facts->lent);
+	line(&text, "tx_dropped", facts->tx_dropped);
+	line(&text, "log_records", facts->log.records);
+	line(&text, "log_record_bytes", facts->log.record_bytes);
+	line(&text, "log_groups", facts->log.groups);
+	line(&text, "log_group_bytes", facts->log.group_bytes);
+	line(&text, "log_segments", facts->log.segments);
+	line(&text, "log_in_flight_max", facts->log.in_flight_max);
+	line(&text, "log_error", (uint64_t)(facts->log_error < 0 ? -facts->log_error : 0));
+	return text.bytes;
+}

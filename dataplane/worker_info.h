@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker_info.h - a worker's facts and counters as text, for INFO requests: lines "name value\n".
+ *
+ * Pure; called by the worker's own thread.
+ */
+#ifndef ABAFT_DATAPLANE_WORKER_INFO_H
+#define ABAFT_DATAPLANE_WORKER_INFO_H
+
+#include <stdint.h>
+
+#include <abaft/telemetry.h>
+
+#include "dataplane/log/log.h"
+
+struct worker_facts {
+	const char *version;
+	uint64_t uptime_s;
+	uint32_t worker, workers;
+	uint32_t parked, lent;
+	uint64_t tx_dropped;
+	int log_error;
+	const struct worker_counters *counters;
+	const struct node_counters *node;
+	struct log_stats log;
+};
+
+/* Writes the text, whole lines only, as many as fit. Returns its bytes. */
+uint32_t worker_info(const struct worker_facts *facts, char *text, uint32_t text_bytes);
+
+#endif
