@@ -60,8 +60,8 @@ def counters(tree):
 
 def limits(tree):
     """Every limit of limits.h is used by some code, or its comment says that it is reserved."""
-    if 'dataplane/worker.c' not in tree.paths:
-        return 'the worker, which ties the rooms together, is not there yet'
+    if 'control/main.c' not in tree.paths:
+        return 'the daemon, which sets most of them, is not there yet'
     found, previous = [], ''
     codes = [code_only(tree.text(path)) for path in tree.sources() if path != LIMITS]
     own = code_only(tree.text(LIMITS))

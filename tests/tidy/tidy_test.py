@@ -22,7 +22,7 @@ SPDX = '/* SPDX-License-Identifier: Apache-2.0 */\n'
 LONG = 'int f(void)\n{\n' + '\tg();\n' * 80 + '}\n'
 NODE = 'dataplane/core/node.c'
 TELEMETRY = '#define ABAFT_NODE_COUNTERS(X) \\\n\tX(gets, "t") \\\n\tX(puts, "t")\n'
-WORKER = {'dataplane/worker.c': 'int a = ABAFT_ONE;\n'}
+DAEMON = {'control/main.c': 'int a = ABAFT_ONE;\n'}
 LIMITS = '#define ABAFT_ONE 1\n'
 PACKAGES = {'tools/packages.txt': 'libck-dev\n'}
 
@@ -130,9 +130,9 @@ CASES = [
     (lists.counters, 'counted by an enum of theirs',
      {lists.TELEMETRY: TELEMETRY, NODE: 'return NODE_gets;\nreturn NODE_puts;\n'}, False),
     (lists.limits, 'one bounds nothing',
-     {lists.LIMITS: LIMITS + '#define ABAFT_TWO 2\n', **WORKER}, True),
+     {lists.LIMITS: LIMITS + '#define ABAFT_TWO 2\n', **DAEMON}, True),
     (lists.limits, 'one is reserved',
-     {lists.LIMITS: LIMITS + '/* Reserved for books. */\n#define ABAFT_TWO 2\n', **WORKER}, False),
+     {lists.LIMITS: LIMITS + '/* Reserved for books. */\n#define ABAFT_TWO 2\n', **DAEMON}, False),
     (lists.packages, 'one is missing', {'meson.build': "dependency('inih')\n", **PACKAGES}, True),
     (lists.packages, 'one is unknown', {'meson.build': "dependency('x')\n", **PACKAGES}, True),
     (lists.packages, 'one is there twice', {'tools/packages.txt': 'git\ngit\n'}, True),
