@@ -18,6 +18,12 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
+	{"get", command_get, "read keys in one transaction"},
+	{"put", command_put, "write keys in one transaction"},
+	{"del", command_del, "delete keys in one transaction"},
+	{"txn", command_txn, "run a script as one transaction, exactly once over retries"},
+	{"shell", command_shell, "type operations one after another"},
+	{"status", command_status, "a node's counters, or the outcome of a transaction"},
 	{"version", command_version, "print the version"},
 };
 

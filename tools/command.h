@@ -63,7 +63,18 @@ bool command_option(struct command_options *options, int option, const char *nam
 /* A whole decimal number from min to max, or false with a complaint that names `what`. */
 bool command_number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *out);
 
+/* Opens a client as the options say. Returns an exit code; COMMAND_OK: *out is the caller's. */
+int command_open(const struct command_options *options, struct abaft **out);
+/* Says on stderr what failed, why (an enum abaft_error) and what to do. Returns the exit code. */
+int command_failed(const char *what, int err);
+
 /* The subcommands. */
+int command_get(int argc, char **argv);
+int command_put(int argc, char **argv);
+int command_del(int argc, char **argv);
+int command_txn(int argc, char **argv);
+int command_shell(int argc, char **argv);
+int command_status(int argc, char **argv);
 int command_version(int argc, char **argv);
 
 #endif
