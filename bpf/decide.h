@@ -78,6 +78,7 @@ STEER_INLINE __u32 steer_be16(const __u8 *p)
 	return (__u32)p[0] << 8 | p[1];
 }
 
+/* Little-endian, at any address. */
 STEER_INLINE __u32 steer_word(const __u8 *p)
 {
 	return (__u32)p[0] | (__u32)p[1] << 8 | (__u32)p[2] << 16 | (__u32)p[3] << 24;
@@ -104,39 +105,52 @@ STEER_INLINE __u32 steer_ethertype(struct steer_cursor *cursor)
 	return type;
 }
 
+STEER_INLINE __u64 steer_long(const __u8 *p)
+{
+	return steer_word(p) | (__u64)steer_word(p + 4) << 32;
+}
+
+/* 0 if x is 0, else 1, and no branch, which the barrier keeps clang from making of it. */
+STEER_INLINE __u64 steer_nonzero(__u64 x)
+{
+	__u64 negative = -x;
+
+	__asm__("" : "+r"(negative));
+	return (x | negative) >> 63;
+}
+
+/*
+ * Own addresses are compared without branches, as librte_bpf's verifier walks every path: `miss`
+ * stays 1 unless one is equal. Slots not used are zeroes, which no packet is sent to.
+ */
 STEER_INLINE int steer_own_ipv4(const struct steer_rules *rules, const __u8 *address)
 {
-	__u32 word = steer_word(address);
+	__u64 word = steer_word(address), miss = 1;
 
-	/* Multicast, broadcast and reserved: an answer could not come from there. */
-	if (address[0] >= 224)
+	/* 0.x, multicast, broadcast and reserved: an answer could not come from there. */
+	if (!address[0] || address[0] >= 224)
 		return 0;
 	if (!rules->ipv4_count && !rules->ipv6_count)
 		return 1;
 	STEER_UNROLL
 	for (int i = 0; i < STEER_ADDRESSES_MAX; i++)
-		if (i < rules->ipv4_count && word == steer_word(rules->ipv4[i]))
-			return 1;
-	return 0;
+		miss &= steer_nonzero(word ^ steer_word(rules->ipv4[i]));
+	return !miss;
 }
 
 STEER_INLINE int steer_own_ipv6(const struct steer_rules *rules, const __u8 *address)
 {
-	if (address[0] == 0xff)
+	__u64 high = steer_long(address), low = steer_long(address + 8), miss = 1;
+
+	if (address[0] == 0xff || !(high | low))
 		return 0;
 	if (!rules->ipv4_count && !rules->ipv6_count)
 		return 1;
 	STEER_UNROLL
-	for (int i = 0; i < STEER_ADDRESSES_MAX; i++) {
-		const __u8 *own = rules->ipv6[i];
-
-		if (i < rules->ipv6_count && steer_word(address) == steer_word(own) &&
-		    steer_word(address + 4) == steer_word(own + 4) &&
-		    steer_word(address + 8) == steer_word(own + 8) &&
-		    steer_word(address + 12) == steer_word(own + 12))
-			return 1;
-	}
-	return 0;
+	for (int i = 0; i < STEER_ADDRESSES_MAX; i++)
+		miss &= steer_nonzero((high ^ steer_long(rules->ipv6[i])) |
+				      (low ^ steer_long(rules->ipv6[i] + 8)));
+	return !miss;
 }
 
 /*
@@ -185,8 +199,9 @@ STEER_INLINE enum steer_verdict steer_ipv4(struct steer_cursor *cursor,
 	if (!ip || ip[0] >> 4 != 4)
 		return STEER_pass_not_ip;
 	header_bytes = (ip[0] & 15u) * 4;
-	if (header_bytes < 20 || !steer_take(cursor, header_bytes - 20))
+	if (header_bytes < 20 || ip + header_bytes > cursor->end)
 		return STEER_pass_not_ip;
+	cursor->at = ip + header_bytes;
 	if (ip[9] != 17)
 		return STEER_pass_not_udp;
 	/* More fragments, or an offset. */
@@ -195,6 +210,27 @@ STEER_INLINE enum steer_verdict steer_ipv4(struct steer_cursor *cursor,
 	total = steer_be16(ip + 2);
 	return steer_udp(cursor, rules, (__s32)total - (__s32)header_bytes,
 			 ip + total > cursor->end, steer_own_ipv4(rules, ip + 16));
+}
+
+/* Steps over one extension header, if `next` names one. 0 if it is cut or too long. */
+STEER_INLINE int steer_extension(struct steer_cursor *cursor, __u32 *next, __u32 *bytes)
+{
+	const __u8 *extension;
+	__u32 units;
+
+	/* Hop-by-hop, routing, destination: one branch, not three. */
+	if (*next > 60 || !((1ull << 0 | 1ull << 43 | 1ull << 60) >> *next & 1))
+		return 1;
+	extension = steer_take(cursor, 8);
+	if (!extension)
+		return 0;
+	*next = extension[0];
+	units = extension[1];
+	if (units >= STEER_EXTENSION_BYTES_MAX / 8)
+		return 0;
+	units &= STEER_EXTENSION_BYTES_MAX / 8 - 1;
+	*bytes += units * 8 + 8;
+	return steer_take(cursor, units * 8) != (const __u8 *)0;
 }
 
 STEER_INLINE enum steer_verdict steer_ipv6(struct steer_cursor *cursor,
@@ -207,25 +243,12 @@ STEER_INLINE enum steer_verdict steer_ipv6(struct steer_cursor *cursor,
 		return STEER_pass_not_ip;
 	next = ip[6];
 	payload = steer_be16(ip + 4);
-	STEER_UNROLL
-	for (int i = 0; i < STEER_EXTENSIONS_MAX; i++) {
-		const __u8 *extension;
-		__u32 units;
-
-		if (next != 0 && next != 43 && next != 60)
-			break;
-		extension = steer_take(cursor, 8);
-		if (!extension)
-			return STEER_pass_not_udp;
-		next = extension[0];
-		units = extension[1];
-		if (units >= STEER_EXTENSION_BYTES_MAX / 8)
-			return STEER_pass_not_udp;
-		units &= STEER_EXTENSION_BYTES_MAX / 8 - 1;
-		if (!steer_take(cursor, units * 8))
-			return STEER_pass_not_udp;
-		extensions += units * 8 + 8;
-	}
+	/* STEER_EXTENSIONS_MAX times; clang does not unroll a loop with so many ways out. */
+	if (!steer_extension(cursor, &next, &extensions) ||
+	    !steer_extension(cursor, &next, &extensions) ||
+	    !steer_extension(cursor, &next, &extensions) ||
+	    !steer_extension(cursor, &next, &extensions))
+		return STEER_pass_not_udp;
 	if (next == 44)
 		return STEER_pass_fragment;
 	if (next != 17)
