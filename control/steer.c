@@ -160,12 +160,12 @@ static int prepare(struct steer *steer, const struct steer_config *config, char 
 
 	memset(steer, 0, sizeof(*steer));
 	steer->link_fd = -1;
-	if (strlen(config->interface) >= sizeof(steer->interface) ||
-	    strlen(pin_dir) >= sizeof(steer->pin_dir))
+	if (snprintf(steer->interface, sizeof(steer->interface), "%s", config->interface) >=
+		    (int)sizeof(steer->interface) ||
+	    snprintf(steer->pin_dir, sizeof(steer->pin_dir), "%s", pin_dir) >=
+		    (int)sizeof(steer->pin_dir))
 		return say(why, -ENAMETOOLONG, "'%s' or '%s' is too long", config->interface,
 			   pin_dir);
-	strcpy(steer->interface, config->interface);
-	strcpy(steer->pin_dir, pin_dir);
 	err = steer_left_path(steer->state_path, state_dir, steer->interface);
 	if (err)
 		return say(why, err, "state folder '%s': %s", state_dir, strerror(-err));
@@ -271,7 +271,7 @@ static int change_sysctls(struct steer *steer, char *why)
 	struct steer_left left = {.old = {-1, -1}, .pid = getpid()};
 	int err;
 
-	strcpy(left.pin_dir, steer->pin_dir);
+	memcpy(left.pin_dir, steer->pin_dir, sizeof(left.pin_dir));
 	for (int i = 0; i < 2 && steer->loopback; i++) {
 		int old = steer_sysctl_get(steer->interface, i);
 

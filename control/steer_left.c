@@ -119,7 +119,7 @@ int steer_sysctl_get(const char *interface, int which)
 		return -errno;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	return n > 0 ? atoi(text) : -EIO;
+	return n > 0 && text[0] >= '0' && text[0] <= '9' ? text[0] - '0' : -EIO;
 }
 
 int steer_sysctl_set(const char *interface, int which, int value)

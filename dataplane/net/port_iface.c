@@ -34,7 +34,7 @@ bool iface_is_local(const char *interface)
 
 	if (fd < 0)
 		return false;
-	strncpy(request.ifr_name, interface, sizeof(request.ifr_name) - 1);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
 	if (!ioctl(fd, SIOCGIFFLAGS, &request))
 		yes = request.ifr_flags & IFF_LOOPBACK;
 	request.ifr_data = (char *)&driver;
@@ -72,7 +72,7 @@ void iface_sockets(struct iface_sockets *sockets)
 	if (!folder)
 		return;
 	while ((entry = readdir(folder)) && sockets->count < IFACE_SOCKETS_MAX) {
-		int fd = atoi(entry->d_name), domain = 0;
+		int fd = (int)strtoul(entry->d_name, NULL, 10), domain = 0;
 		socklen_t len = sizeof(domain);
 
 		if (!getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) && domain == AF_XDP)

@@ -62,7 +62,7 @@ int port_spec_parse(struct port_spec *spec, const char *text, char *why)
 			return port_say(why, -EINVAL, "port '%s' is longer than %d bytes", text,
 					PORT_NAME_BYTES);
 		spec->kind = kind->kind;
-		strcpy(spec->name, rest);
+		memcpy(spec->name, rest, strlen(rest) + 1);
 		return kind->queues ? take_queues(spec, text, why) : 0;
 	}
 	return port_say(
