@@ -19,7 +19,7 @@
 
 #include <abaft/telemetry.h>
 
-#define STEER_WHY_BYTES	 320
+#define STEER_WHY_BYTES	 512
 #define STEER_PATH_BYTES 192
 #define STEER_PIN_DIR	 "/sys/fs/bpf/abaft"
 #define STEER_STATE_DIR	 "/run/abaft"
