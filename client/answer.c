@@ -176,13 +176,11 @@ static bool check(const struct txn_flight *flight, const struct packet_header *h
 		if (packet_next(&cursor, &result) || result.code != code_sent(flight, op) ||
 		    !status_known(result.status))
 			return false;
-		if (outcome->status) {
-			if (result.status != ABAFT_SKIPPED)
-				return false;
-			continue;
-		}
 		if (result.status == ABAFT_OK && !data_right(flight, op, &result))
 			return false;
+		/* Of an ended transaction later operations are answered too, not SKIPPED. */
+		if (outcome->status)
+			continue;
 		if (result.status == ABAFT_SKIPPED)
 			return false;
 		if (executed(op, result.status))
@@ -199,7 +197,7 @@ static void take_result(const struct txn_flight *flight, struct txn_op *op,
 	struct abaft_result *answer = &op->answer;
 	uint32_t len;
 
-	if (op->code == ABAFT_OP_GET && flight->len) {
+	if (op->code == ABAFT_OP_GET && flight->len && result->status == ABAFT_OK) {
 		memcpy(op->buf + flight->offset, result->data, flight->len);
 		return;
 	}
