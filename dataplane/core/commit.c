@@ -15,6 +15,7 @@
  *become visible in log order, and a crash keeps a prefix.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "dataplane/core/node_impl.h"
 #include "dataplane/core/record.h"
@@ -64,11 +65,18 @@ static void pending_push(struct node *node, struct txn *txn, uint64_t seq)
 	node->pending[at] = txn;
 }
 
+/* A version that no reader has met; its large value stays the write set's. */
+static void version_discard(struct node *node, struct version *version)
+{
+	if (version)
+		memory_free(&node->memory, version, version_block_bytes(version->bytes));
+}
+
 /* Frees versions and commit that no reader has met. */
 static void build_free(struct node *node, struct txn *txn)
 {
 	for (uint32_t i = 0; i < txn->writes.winners; i++) {
-		memory_free(&node->memory, txn->writes.entries[i].version, sizeof(struct version));
+		version_discard(node, txn->writes.entries[i].version);
 		txn->writes.entries[i].version = NULL;
 	}
 	memory_free(&node->memory, txn->commit, commit_bytes(txn->writes.winners));
@@ -89,7 +97,7 @@ static bool build(struct node *node, struct txn *txn)
 	for (uint32_t i = 0; i < set->winners; i++) {
 		struct write *w = &set->entries[i];
 
-		w->version = memory_alloc(&node->memory, sizeof(struct version));
+		w->version = memory_alloc(&node->memory, version_block_bytes(w->bytes));
 		if (!w->version) {
 			build_free(node, txn);
 			return false;
@@ -114,11 +122,13 @@ static void number(struct node *node, struct txn *txn)
 			key ? atomic_load_explicit(&key->newest, memory_order_acquire) : NULL;
 
 		if (newest)
-			hlc_see(&node->clock, newest->commit->number.time);
+			hlc_see(&node->clock, newest->number.time);
 	}
 	txn->number.time = hlc_next(&node->clock, node->now.wall_us);
 	txn->number.origin = node->config.origin;
 	txn->commit->number = txn->number;
+	for (uint32_t i = 0; i < txn->writes.winners; i++)
+		txn->writes.entries[i].version->number = txn->number;
 }
 
 static uint16_t link_status(struct node *node, int err)
@@ -150,7 +160,7 @@ static void unlink_all(struct node *node, struct txn *txn, uint32_t linked)
 		if (i < linked)
 			reclaim_discard(&node->reclaim, set->entries[i].version);
 		else
-			memory_free(&node->memory, set->entries[i].version, sizeof(struct version));
+			version_discard(node, set->entries[i].version);
 		set->entries[i].version = NULL;
 	}
 	atomic_store_explicit(&txn->commit->live, 1, memory_order_relaxed);
@@ -175,14 +185,20 @@ static uint16_t link_all(struct node *node, struct txn *txn)
 	return ABAFT_OK;
 }
 
-/* The buffers become the versions' values. */
+/* The buffers become the versions' values; small ones are copied behind their version. */
 static void values_hand_over(struct writeset *set)
 {
 	for (uint32_t i = 0; i < set->winners; i++) {
 		struct write *w = &set->entries[i];
+		struct version *v = w->version;
 
-		w->version->value = w->value;
-		w->version->bytes = w->bytes;
+		if (w->bytes == 0)
+			continue;
+		v->value = w->value;
+		if (w->bytes <= VERSION_INLINE_BYTES) {
+			memcpy(v + 1, w->value, w->bytes);
+			v->value = (const uint8_t *)(v + 1);
+		}
 	}
 }
 
@@ -229,14 +245,18 @@ uint16_t abort_append(struct node *node, struct txn *txn)
 	return ABAFT_OK;
 }
 
-/* The keys' copies go; values and versions belong to the index now. */
+/* The versions belong to the index now, and with them the large values. */
 static void writes_forget(struct writeset *set)
 {
 	for (uint32_t i = 0; i < set->winners; i++) {
-		set->entries[i].value = NULL;
-		set->entries[i].version = NULL;
-		set->value_bytes -= set->entries[i].bytes;
-		set->entries[i].bytes = 0;
+		struct write *w = &set->entries[i];
+
+		w->version = NULL;
+		if (w->bytes > VERSION_INLINE_BYTES) {
+			set->value_bytes -= w->bytes;
+			w->value = NULL;
+			w->bytes = 0;
+		}
 	}
 }
 

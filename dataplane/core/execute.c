@@ -188,8 +188,8 @@ static uint16_t choose(struct execution *x, const struct op *op, struct key_id i
 		node->counters.busy_memory++;
 		return ABAFT_NO_SPACE;
 	}
-	if (v && v->commit->number.time > txn->seen)
-		txn->seen = v->commit->number.time;
+	if (v && v->number.time > txn->seen)
+		txn->seen = v->number.time;
 	*out = v;
 	return ABAFT_OK;
 }
@@ -213,11 +213,11 @@ static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
 		return status;
 	}
 	if (!v || v->kind == VERSION_TOMBSTONE) {
-		answer_result(x->answer, op->code, ABAFT_NOT_FOUND, 0,
-			      v ? v->commit->number : no_number, 0, 0, 0);
+		answer_result(x->answer, op->code, ABAFT_NOT_FOUND, 0, v ? v->number : no_number, 0,
+			      0, 0);
 		return ABAFT_NOT_FOUND;
 	}
-	value_result(x, op, i, 0, v->commit->number, v->value, v->bytes);
+	value_result(x, op, i, 0, v->number, v->value, v->bytes);
 	return ABAFT_OK;
 }
 
@@ -285,10 +285,12 @@ static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
 	return status;
 }
 
-/* A transaction that wrote nothing ends at once, and leaves a remembered outcome, but no record. */
+/* A transaction that wrote nothing ends at once, without a record. Its outcome is remembered for a
+ * repeated COMMIT, unless the packet would open it again: then it just reads once more. */
 static uint16_t commit_read_only(struct execution *x, const struct op *op)
 {
-	outcome_add(&x->node->outcomes, x->txn->id, OUTCOME_COMMITTED, no_number);
+	if (!x->request->open)
+		outcome_add(&x->node->outcomes, x->txn->id, OUTCOME_COMMITTED, no_number);
 	txn_end(&x->node->txns, &x->node->memory, x->txn);
 	x->txn = NULL;
 	x->node->counters.commits_read_only++;

@@ -23,7 +23,7 @@
 #define POINTER_BITS 48
 #define POINTER_MASK ((1ull << POINTER_BITS) - 1)
 
-int index_init(struct index *index, uint64_t keys_max, uint64_t seed)
+int index_init(struct index *index, const struct mapper *mapper, uint64_t keys_max, uint64_t seed)
 {
 	uint64_t buckets = 64;
 
@@ -36,23 +36,21 @@ int index_init(struct index *index, uint64_t keys_max, uint64_t seed)
 	index->spares = buckets / 4;
 	index->keys_max = keys_max;
 	index->seed = seed;
-	index->buckets = aligned_alloc(64, buckets * sizeof(struct bucket));
-	index->spare = aligned_alloc(64, index->spares * sizeof(struct bucket));
+	index->buckets = mapper_map(mapper, buckets * sizeof(struct bucket));
+	index->spare = mapper_map(mapper, index->spares * sizeof(struct bucket));
 	if (!index->buckets || !index->spare) {
-		index_fini(index);
+		index_fini(index, mapper);
 		return -ENOMEM;
 	}
-	memset(index->buckets, 0, buckets * sizeof(struct bucket));
-	memset(index->spare, 0, index->spares * sizeof(struct bucket));
 	for (uint32_t i = 0; i < INDEX_PARTITIONS; i++)
 		ck_spinlock_init(&index->partition[i].lock);
 	return 0;
 }
 
-void index_fini(struct index *index)
+void index_fini(struct index *index, const struct mapper *mapper)
 {
-	free(index->buckets);
-	free(index->spare);
+	mapper_unmap(mapper, index->buckets, (index->mask + 1) * sizeof(struct bucket));
+	mapper_unmap(mapper, index->spare, index->spares * sizeof(struct bucket));
 	index->buckets = NULL;
 	index->spare = NULL;
 }
@@ -87,6 +85,19 @@ static uint64_t slot_tag(struct key_id id)
 void index_prefetch(const struct index *index, struct key_id id)
 {
 	__builtin_prefetch(bucket_of(index, id));
+}
+
+const struct key *index_peek(const struct index *index, struct key_id id)
+{
+	const struct bucket *b = bucket_of(index, id);
+
+	for (uint32_t i = 0; i < INDEX_SLOTS; i++) {
+		uint64_t slot = atomic_load_explicit(&b->slot[i], memory_order_acquire);
+
+		if (slot && (slot & ~POINTER_MASK) == slot_tag(id))
+			return slot_key(slot);
+	}
+	return NULL;
 }
 
 static bool slot_is(uint64_t slot, struct key_id id, const uint8_t *key, uint32_t bytes)
@@ -170,7 +181,7 @@ static void chain_insert(struct key *key, struct version *version)
 	struct version *newer = NULL;
 	struct version *older = atomic_load_explicit(&key->newest, memory_order_relaxed);
 
-	while (older && vnum_less(version->commit->number, older->commit->number)) {
+	while (older && vnum_less(version->number, older->number)) {
 		newer = older;
 		older = atomic_load_explicit(&older->older, memory_order_relaxed);
 	}

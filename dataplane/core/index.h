@@ -40,11 +40,13 @@ struct index {
 };
 
 /* 0, -EINVAL or -ENOMEM. */
-int index_init(struct index *index, uint64_t keys_max, uint64_t seed);
-void index_fini(struct index *index);
+int index_init(struct index *index, const struct mapper *mapper, uint64_t keys_max, uint64_t seed);
+void index_fini(struct index *index, const struct mapper *mapper);
 
 struct key_id index_id(const struct index *index, const uint8_t *key, uint32_t bytes);
 void index_prefetch(const struct index *index, struct key_id id);
+/* What is likely the key, by its tag alone: for prefetching. Inside an epoch section. */
+const struct key *index_peek(const struct index *index, struct key_id id);
 /* The key, or NULL. Inside an epoch section. */
 struct key *index_find(const struct index *index, struct key_id id, const uint8_t *key,
 		       uint32_t bytes);

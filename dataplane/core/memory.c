@@ -45,7 +45,7 @@ static uint32_t class_cached(uint32_t class)
 	return n < 2 ? 2 : n > MEMORY_CACHE_BLOCKS ? MEMORY_CACHE_BLOCKS : n & ~1u;
 }
 
-int memory_init(struct memory *memory, void *region, uint64_t bytes)
+int memory_init(struct memory *memory, const struct mapper *mapper, uint64_t bytes)
 {
 	uint64_t spans = bytes / MEMORY_SPAN_BYTES;
 
@@ -53,12 +53,11 @@ int memory_init(struct memory *memory, void *region, uint64_t bytes)
 		return -EINVAL;
 	memset(memory, 0, sizeof(*memory));
 	ck_spinlock_init(&memory->lock);
-	memory->owned = region == NULL;
 	memory->spans_total = (uint32_t)spans;
 	memory->spans = calloc(spans, sizeof(*memory->spans));
-	memory->base = region ? region : aligned_alloc(2u << 20, spans * MEMORY_SPAN_BYTES);
+	memory->base = mapper_map(mapper, spans * MEMORY_SPAN_BYTES);
 	if (!memory->spans || !memory->base) {
-		memory_fini(memory);
+		memory_fini(memory, mapper);
 		return -ENOMEM;
 	}
 	for (uint64_t i = spans; i-- > 0;) {
@@ -69,10 +68,9 @@ int memory_init(struct memory *memory, void *region, uint64_t bytes)
 	return 0;
 }
 
-void memory_fini(struct memory *memory)
+void memory_fini(struct memory *memory, const struct mapper *mapper)
 {
-	if (memory->owned)
-		free(memory->base);
+	mapper_unmap(mapper, memory->base, (uint64_t)memory->spans_total * MEMORY_SPAN_BYTES);
 	free(memory->spans);
 	memory->base = NULL;
 	memory->spans = NULL;

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/core/mapper.h"
+
 #define MEMORY_SPAN_BYTES      (1u << 20)
 #define MEMORY_BLOCK_BYTES_MIN 64u
 /* 64, 96, 128, 192, ... 1 MiB: two classes each doubling. */
@@ -25,7 +27,6 @@ struct span;
 struct memory {
 	uint8_t *base;
 	uint32_t spans_total;
-	bool owned; /* base was allocated here */
 	struct span *spans;
 	ck_spinlock_t lock; /* guards all below and the spans */
 	struct span *free_spans;
@@ -43,9 +44,9 @@ struct memory_cache {
 	} class[MEMORY_CLASSES];
 };
 
-/* `region` (1 MiB aligned, caller's) or NULL to allocate one. 0, -EINVAL or -ENOMEM. */
-int memory_init(struct memory *memory, void *region, uint64_t bytes);
-void memory_fini(struct memory *memory);
+/* 0, -EINVAL or -ENOMEM. */
+int memory_init(struct memory *memory, const struct mapper *mapper, uint64_t bytes);
+void memory_fini(struct memory *memory, const struct mapper *mapper);
 void memory_cache_init(struct memory_cache *cache, struct memory *memory);
 /* Gives all cached blocks back. */
 void memory_cache_flush(struct memory_cache *cache);

@@ -25,16 +25,17 @@ int store_create(struct store **out, const struct store_config *config)
 	for (uint32_t w = 0; w < ABAFT_WORKERS_MAX; w++)
 		atomic_store_explicit(&store->slot[w].low, UINT64_MAX, memory_order_relaxed);
 	ck_epoch_init(&store->epoch);
-	err = index_init(&store->index, config->keys_max, config->seed);
+	store->mapper = (struct mapper){.map = config->map, .unmap = config->unmap};
+	err = index_init(&store->index, &store->mapper, config->keys_max, config->seed);
 	if (err)
 		goto free_store;
-	err = memory_init(&store->memory, config->memory, config->memory_bytes);
+	err = memory_init(&store->memory, &store->mapper, config->memory_bytes);
 	if (err)
 		goto free_index;
 	*out = store;
 	return 0;
 free_index:
-	index_fini(&store->index);
+	index_fini(&store->index, &store->mapper);
 free_store:
 	free(store);
 	return err;
@@ -42,8 +43,8 @@ free_store:
 
 void store_destroy(struct store *store)
 {
-	memory_fini(&store->memory);
-	index_fini(&store->index);
+	memory_fini(&store->memory, &store->mapper);
+	index_fini(&store->index, &store->mapper);
 	free(store);
 }
 
@@ -65,17 +66,17 @@ int node_create(struct node **out, struct store *store, const struct node_config
 	node->next_instance = config->instance_seed ? config->instance_seed : 1;
 	ck_spinlock_init(&node->restore_lock);
 	memory_cache_init(&node->memory, &store->memory);
-	err = txn_table_init(&node->txns, config->txns_max);
+	err = txn_table_init(&node->txns, &store->mapper, config->txns_max);
 	if (err)
 		goto free_node;
-	err = outcome_init(&node->outcomes, config->outcomes_max);
+	err = outcome_init(&node->outcomes, &store->mapper, config->outcomes_max);
 	if (err)
 		goto free_txns;
 	reclaim_init(&node->reclaim, store, config->worker, &node->memory);
 	*out = node;
 	return 0;
 free_txns:
-	txn_table_fini(&node->txns);
+	txn_table_fini(&node->txns, &node->store->mapper);
 free_node:
 	free(node);
 	return err;
@@ -84,8 +85,8 @@ free_node:
 void node_destroy(struct node *node)
 {
 	ck_epoch_unregister(&node->reclaim.record);
-	outcome_fini(&node->outcomes);
-	txn_table_fini(&node->txns);
+	outcome_fini(&node->outcomes, &node->store->mapper);
+	txn_table_fini(&node->txns, &node->store->mapper);
 	free(node);
 }
 

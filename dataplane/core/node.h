@@ -29,8 +29,10 @@ struct store_config {
 	uint64_t keys_max;     /* keys the index can hold */
 	uint64_t memory_bytes; /* values, versions and commit records */
 	uint64_t seed;	       /* random: hashes of keys cannot be guessed */
-	void *memory;	       /* region of memory_bytes, 1 MiB aligned, the caller's (huge pages);
-				  NULL: allocate it */
+	/* Zeroed memory, 2 MiB aligned, in huge pages if there are any, for all that is large.
+	 * NULL: aligned_alloc() and free(). */
+	void *(*map)(uint64_t bytes);
+	void (*unmap)(void *memory, uint64_t bytes);
 };
 
 struct node_config {
@@ -74,6 +76,14 @@ enum node_verdict {
  */
 enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in_bytes,
 			       uint8_t *out, uint32_t *out_bytes, void *token);
+
+/*
+ * Hides the memory's latency: node_ahead() notes the keys of a request, for as many requests of a
+ * burst as there is room, then node_ahead_run() loads what they will touch, level by level, before
+ * the first is executed. Hints: both may be left out, and take any bytes. In a pass.
+ */
+void node_ahead(struct node *node, const uint8_t *in, uint32_t in_bytes);
+void node_ahead_run(struct node *node);
 
 /*
  * Answers a request as a whole with `status` (BUSY when a hand-over ring is full, say) without

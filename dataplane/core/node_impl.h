@@ -12,6 +12,15 @@
 
 #define NODE_INFO_BYTES 8192
 
+/* Keys that node_ahead() noted: 32 requests of 4 keys. */
+#define NODE_AHEAD_MAX 128
+
+struct ahead {
+	struct key_id id;
+	const struct key *key;
+	const struct version *newest;
+};
+
 struct node {
 	struct store *store;
 	struct node_config config;
@@ -32,6 +41,8 @@ struct node {
 	uint32_t pending_first, pending_count;
 	node_info_fn info;
 	void *info_arg;
+	uint32_t ahead_count;
+	struct ahead ahead[NODE_AHEAD_MAX];
 	ck_spinlock_t restore_lock; /* recovery only: threads of several logs */
 	char info_text[NODE_INFO_BYTES];
 };

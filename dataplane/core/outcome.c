@@ -13,7 +13,7 @@ uint64_t txn_id_ms(const uint8_t id[16])
 	return (uint64_t)load_be32(id) << 16 | (uint64_t)id[4] << 8 | id[5];
 }
 
-int outcome_init(struct outcome_table *table, uint32_t size)
+int outcome_init(struct outcome_table *table, const struct mapper *mapper, uint32_t size)
 {
 	uint32_t heads = 64;
 
@@ -24,19 +24,19 @@ int outcome_init(struct outcome_table *table, uint32_t size)
 		heads *= 2;
 	table->size = size;
 	table->mask = heads - 1;
-	table->ring = calloc(size, sizeof(*table->ring));
-	table->heads = calloc(heads, sizeof(*table->heads));
+	table->ring = mapper_map(mapper, size * sizeof(*table->ring));
+	table->heads = mapper_map(mapper, heads * sizeof(*table->heads));
 	if (!table->ring || !table->heads) {
-		outcome_fini(table);
+		outcome_fini(table, mapper);
 		return -ENOMEM;
 	}
 	return 0;
 }
 
-void outcome_fini(struct outcome_table *table)
+void outcome_fini(struct outcome_table *table, const struct mapper *mapper)
 {
-	free(table->ring);
-	free(table->heads);
+	mapper_unmap(mapper, table->ring, table->size * sizeof(*table->ring));
+	mapper_unmap(mapper, table->heads, (table->mask + 1ull) * sizeof(*table->heads));
 	table->ring = NULL;
 	table->heads = NULL;
 }
@@ -48,6 +48,11 @@ static uint32_t *head_of(const struct outcome_table *table, const uint8_t id[16]
 	uint64_t h = (load_le64(id) ^ load_le64(id + 8)) * 0x9e3779b97f4a7c15ull;
 
 	return &table->heads[(h >> 32) & table->mask];
+}
+
+void outcome_prefetch(const struct outcome_table *table, const uint8_t id[16])
+{
+	__builtin_prefetch(head_of(table, id));
 }
 
 const struct outcome *outcome_find(const struct outcome_table *table, const uint8_t id[16])
@@ -67,6 +72,8 @@ static void evict_oldest(struct outcome_table *table)
 	while (&table->ring[*link - 1] != o)
 		link = &table->ring[*link - 1].next;
 	*link = o->next;
+	/* The one after next will leave soon, too: its chain is cold. */
+	__builtin_prefetch(head_of(table, table->ring[(table->first + 2) % table->size].id));
 	if (ms > table->horizon_ms)
 		table->horizon_ms = ms;
 	table->first = (table->first + 1) % table->size;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "dataplane/core/hlc.h"
+#include "dataplane/core/mapper.h"
 
 enum outcome_state {
 	OUTCOME_COMMITTED = 1,
@@ -40,8 +41,10 @@ struct outcome_table {
 /* Milliseconds since 1970 in a UUIDv7. */
 uint64_t txn_id_ms(const uint8_t id[16]);
 
-int outcome_init(struct outcome_table *table, uint32_t size);
-void outcome_fini(struct outcome_table *table);
+/* 0, -EINVAL or -ENOMEM. */
+int outcome_init(struct outcome_table *table, const struct mapper *mapper, uint32_t size);
+void outcome_fini(struct outcome_table *table, const struct mapper *mapper);
+void outcome_prefetch(const struct outcome_table *table, const uint8_t id[16]);
 const struct outcome *outcome_find(const struct outcome_table *table, const uint8_t id[16]);
 /* The id has no outcome yet. Cannot fail. */
 void outcome_add(struct outcome_table *table, const uint8_t id[16], enum outcome_state state,

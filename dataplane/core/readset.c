@@ -77,14 +77,15 @@ static struct vnum lower_bound(const struct readset *set, struct key_id id)
 }
 
 /* A3, negated. */
-static bool conflicts(const struct readset *set, const struct commit *commit)
+static bool conflicts(const struct readset *set, const struct version *v)
 {
-	if (!(commit->bloom & set->bloom))
+	if (!(v->bloom & set->bloom))
 		return false;
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct read *r = &set->entries[i];
 
-		if (vnum_less(r->number, commit->number) && commit_wrote(commit, r->id))
+		if ((v->bloom & key_id_bit(r->id)) && vnum_less(r->number, v->number) &&
+		    commit_wrote(v->commit, r->id))
 			return true;
 	}
 	return false;
@@ -101,14 +102,13 @@ const struct version *readset_choose(const struct readset *set, struct key_id id
 	v = atomic_load_explicit(&key->newest, memory_order_acquire);
 	for (; v; v = atomic_load_explicit(&v->older, memory_order_acquire)) {
 		/* Pairs with the release in reclaim_commit(): all of the commit's versions. */
-		uint64_t published =
-			atomic_load_explicit(&v->commit->published, memory_order_acquire);
+		uint64_t published = version_published(v);
 
 		if (published == 0 || published - 1 > cut)
 			continue;
-		if (vnum_less(v->commit->number, lower)) /* A6 */
+		if (vnum_less(v->number, lower)) /* A6 */
 			return NULL;
-		if (!conflicts(set, v->commit))
+		if (!conflicts(set, v))
 			return v;
 	}
 	return NULL;
@@ -147,8 +147,8 @@ int readset_add(struct readset *set, struct memory_cache *memory, struct key_id 
 	if (version) {
 		r->version = version;
 		r->commit = version->commit;
-		r->number = version->commit->number;
-		r->bloom = version->commit->bloom;
+		r->number = version->number;
+		r->bloom = version->bloom;
 	}
 	set->bloom |= key_id_bit(id);
 	return 0;

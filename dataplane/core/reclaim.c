@@ -36,6 +36,7 @@
 #include <ck_stack.h>
 
 #define ERA_US		 10000u
+#define IDLE_US		 10000u /* how soon an idle worker looks again */
 #define RETIRED_FOR_GOOD 2
 #define FREES_PER_TICK	 512
 #define HELD_PER_TICK	 1024
@@ -161,8 +162,7 @@ static bool horizon_read(struct store *store, struct horizon *h)
 
 static bool horizon_holds(const struct horizon *h, const struct version *version)
 {
-	uint64_t since =
-		atomic_load_explicit(&version->commit->published, memory_order_relaxed) - 1;
+	uint64_t since = version_published(version) - 1;
 
 	for (uint32_t i = 0; i < h->n; i++)
 		if (h->frozen[i].lo <= version->era && since <= h->frozen[i].hi)
@@ -198,8 +198,11 @@ void reclaim_commit_put(struct reclaim *reclaim, struct commit *commit, bool rea
 
 static void version_free(struct reclaim *reclaim, struct version *version)
 {
-	memory_free(reclaim->memory, (void *)(uintptr_t)version->value, version->bytes);
-	memory_free(reclaim->memory, version, sizeof(*version));
+	uint32_t bytes = version->bytes;
+
+	if (bytes > VERSION_INLINE_BYTES && version->value) /* none yet if it was discarded */
+		memory_free(reclaim->memory, (void *)(uintptr_t)version->value, bytes);
+	memory_free(reclaim->memory, version, version_block_bytes(bytes));
 }
 
 /* The version is out of its chain. */
@@ -238,9 +241,15 @@ static void retire(struct reclaim *reclaim, struct version *version, uint64_t er
  * below, and who becomes visible below it later queues itself. In practice one or two steps. */
 void reclaim_superseded(struct reclaim *reclaim, struct version *mine, uint64_t era)
 {
-	struct version *v = atomic_load_explicit(&mine->key->newest, memory_order_acquire);
+	struct version *v;
 
-	while (v && !atomic_load_explicit(&v->commit->published, memory_order_acquire))
+	/* Spares readers the commit's line; release: it stands for the commit's own store. */
+	atomic_store_explicit(&mine->published,
+			      atomic_load_explicit(&mine->commit->published, memory_order_relaxed),
+			      memory_order_release);
+	v = atomic_load_explicit(&mine->key->newest, memory_order_acquire);
+
+	while (v && !version_published(v))
 		v = atomic_load_explicit(&v->older, memory_order_acquire);
 	if (v == mine && mine->kind == VERSION_TOMBSTONE)
 		retire(reclaim, mine, era);
@@ -252,7 +261,7 @@ void reclaim_superseded(struct reclaim *reclaim, struct version *mine, uint64_t 
 	for (; v; v = atomic_load_explicit(&v->older, memory_order_acquire)) {
 		if (atomic_load_explicit(&v->retired, memory_order_relaxed))
 			break;
-		if (atomic_load_explicit(&v->commit->published, memory_order_acquire))
+		if (version_published(v))
 			retire(reclaim, v, era);
 	}
 }
@@ -277,7 +286,7 @@ static bool superseded(const struct version *version)
 	struct version *v = atomic_load_explicit(&version->key->newest, memory_order_acquire);
 
 	for (; v && v != version; v = atomic_load_explicit(&v->older, memory_order_acquire))
-		if (atomic_load_explicit(&v->commit->published, memory_order_acquire))
+		if (version_published(v))
 			return true;
 	return false;
 }
@@ -368,6 +377,11 @@ static void queue_tick(struct reclaim *reclaim, const struct horizon *h)
 		if (!v || v->era >= h->low)
 			return;
 		retired_pop(&reclaim->queue);
+		if (v->next) { /* the next turn's lines, cold by now */
+			__builtin_prefetch(v->next->commit);
+			__builtin_prefetch(v->next->newer);
+			__builtin_prefetch(v->next->next);
+		}
 		if (horizon_holds(h, v))
 			retired_push(&reclaim->held, v);
 		else
@@ -401,7 +415,7 @@ uint64_t reclaim_tick(struct reclaim *reclaim, uint64_t mono_us)
 	era = atomic_load_explicit(&reclaim->store->era, memory_order_acquire);
 	if (reclaim->queue.head && reclaim->queue.head->era < era) {
 		if (!horizon_read(reclaim->store, &h))
-			return ERA_US;
+			return IDLE_US;
 		queue_tick(reclaim, &h);
 		if (reclaim->held.head && reclaim->held_era != era) {
 			reclaim->held_era = era;
@@ -412,5 +426,5 @@ uint64_t reclaim_tick(struct reclaim *reclaim, uint64_t mono_us)
 		reclaim->held_era = era;
 		held_tick(reclaim, &h);
 	}
-	return reclaim->queue.head || reclaim->deferred ? ERA_US : 10 * ERA_US;
+	return reclaim->queue.head || reclaim->deferred ? IDLE_US : 10 * IDLE_US;
 }

@@ -47,7 +47,7 @@ void reclaim_superseded(struct reclaim *reclaim, struct version *version, uint64
 /* Queues a tombstone that recovery installed. */
 void reclaim_tombstone(struct reclaim *reclaim, struct version *version);
 
-/* Undoes index_link() of a version that was never visible. */
+/* Undoes index_link() of a version that was never visible and has no value yet. */
 void reclaim_discard(struct reclaim *reclaim, struct version *version);
 /* Frees an unlinked version at once, when there are no readers (recovery), and perhaps its commit.
  */

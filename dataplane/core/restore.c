@@ -18,35 +18,47 @@
 #include "dataplane/core/node_impl.h"
 #include "dataplane/core/record.h"
 
+/* A version with its value, not linked yet; NULL: no memory. */
+static struct version *version_make(struct node *node, struct commit *commit, uint32_t place,
+				    const struct record_write *w)
+{
+	struct version *v = memory_alloc(&node->memory, version_block_bytes(w->bytes));
+	uint8_t *value = (uint8_t *)(v + 1);
+
+	if (!v)
+		return NULL;
+	if (w->bytes > VERSION_INLINE_BYTES) {
+		value = memory_alloc(&node->memory, w->bytes);
+		if (!value) {
+			memory_free(&node->memory, v, version_block_bytes(w->bytes));
+			return NULL;
+		}
+	}
+	*v = (struct version){.commit = commit,
+			      .number = commit->number,
+			      .bloom = commit->bloom,
+			      .bytes = w->bytes,
+			      .kind = w->kind,
+			      .place = (uint16_t)place};
+	if (w->bytes > 0) {
+		memcpy(value, w->value, w->bytes);
+		v->value = value;
+	}
+	return v;
+}
+
 static int restore_write(struct node *node, struct commit *commit, uint32_t place,
 			 const struct record_write *w, struct key_id id)
 {
-	struct version *v = memory_alloc(&node->memory, sizeof(*v));
-	struct version *newer;
-	uint8_t *value = NULL;
+	struct version *v = version_make(node, commit, place, w), *newer;
 	int err;
 
 	if (!v)
 		return -ENOMEM;
-	if (w->bytes > 0) {
-		value = memory_alloc(&node->memory, w->bytes);
-		if (!value) {
-			memory_free(&node->memory, v, sizeof(*v));
-			return -ENOMEM;
-		}
-		memcpy(value, w->value, w->bytes);
-	}
-	*v = (struct version){.commit = commit,
-			      .value = value,
-			      .bytes = w->bytes,
-			      .kind = w->kind,
-			      .place = (uint16_t)place};
 	atomic_fetch_add_explicit(&commit->live, 1, memory_order_relaxed);
 	err = index_link(&node->store->index, &node->memory, id, w->key, w->key_bytes, v);
 	if (err) {
-		atomic_fetch_sub_explicit(&commit->live, 1, memory_order_relaxed);
-		memory_free(&node->memory, value, w->bytes);
-		memory_free(&node->memory, v, sizeof(*v));
+		reclaim_free_now(&node->reclaim, v);
 		return err;
 	}
 	if (w->kind == VERSION_TOMBSTONE)
@@ -56,6 +68,23 @@ static int restore_write(struct node *node, struct commit *commit, uint32_t plac
 		reclaim_free_now(&node->reclaim, v);
 	}
 	return 0;
+}
+
+/* Checks all writes and notes their keys in the commit. By value: the cursor stays. */
+static bool commit_fill(struct node *node, struct commit *commit, struct record record)
+{
+	for (uint32_t i = 0; i < record.writes; i++) {
+		struct record_write w;
+		struct key_id id;
+
+		if (!record_next(&record, &w))
+			return false;
+		id = index_id(&node->store->index, w.key, w.key_bytes);
+		commit->bloom |= key_id_bit(id);
+		commit->key[i].hi = id.hi;
+		atomic_store_explicit(&commit->key[i].lo, id.lo, memory_order_relaxed);
+	}
+	return record_ended(&record);
 }
 
 static int restore_commit(struct node *node, struct record *record)
@@ -69,24 +98,19 @@ static int restore_commit(struct node *node, struct record *record)
 	/* Visible at once, in era 0; `live` counts this function's own use, too. */
 	atomic_store_explicit(&commit->published, 1, memory_order_relaxed);
 	atomic_store_explicit(&commit->live, 1, memory_order_relaxed);
-	for (uint32_t i = 0; i < record->writes; i++)
-		atomic_store_explicit(&commit->key[i].lo, 0, memory_order_relaxed);
+	if (!commit_fill(node, commit, *record))
+		err = -EBADMSG;
 	for (uint32_t i = 0; i < record->writes && err == 0; i++) {
 		struct record_write w;
-		struct key_id id;
 
-		if (!record_next(record, &w)) {
-			err = -EBADMSG;
-			break;
-		}
-		id = index_id(&node->store->index, w.key, w.key_bytes);
-		commit->bloom |= key_id_bit(id);
-		commit->key[i].hi = id.hi;
-		atomic_store_explicit(&commit->key[i].lo, id.lo, memory_order_relaxed);
-		err = restore_write(node, commit, i, &w, id);
+		if (!record_next(record, &w))
+			return -EBADMSG; /* not reached: commit_fill() has read it */
+		err = restore_write(
+			node, commit, i, &w,
+			(struct key_id){.lo = atomic_load_explicit(&commit->key[i].lo,
+								   memory_order_relaxed),
+					.hi = commit->key[i].hi});
 	}
-	if (err == 0 && !record_ended(record))
-		err = -EBADMSG;
 	reclaim_commit_put(&node->reclaim, commit, false);
 	return err;
 }

@@ -34,6 +34,7 @@ struct store_slot {
 } __attribute__((aligned(64)));
 
 struct store {
+	struct mapper mapper;
 	struct index index;
 	struct memory memory;
 	ck_epoch_t epoch;

@@ -16,7 +16,7 @@
 /* Transactions frozen, and wheel entries looked at, per tick. */
 #define STEPS_PER_TICK 256
 
-int txn_table_init(struct txn_table *table, uint32_t max)
+int txn_table_init(struct txn_table *table, const struct mapper *mapper, uint32_t max)
 {
 	uint32_t buckets = 64;
 
@@ -27,10 +27,10 @@ int txn_table_init(struct txn_table *table, uint32_t max)
 		buckets *= 2;
 	table->max = max;
 	table->mask = buckets - 1;
-	table->all = calloc(max, sizeof(*table->all));
-	table->buckets = calloc(buckets, sizeof(*table->buckets));
+	table->all = mapper_map(mapper, max * sizeof(*table->all));
+	table->buckets = mapper_map(mapper, buckets * sizeof(*table->buckets));
 	if (!table->all || !table->buckets) {
-		txn_table_fini(table);
+		txn_table_fini(table, mapper);
 		return -ENOMEM;
 	}
 	for (uint32_t i = max; i-- > 0;)
@@ -40,10 +40,10 @@ int txn_table_init(struct txn_table *table, uint32_t max)
 	return 0;
 }
 
-void txn_table_fini(struct txn_table *table)
+void txn_table_fini(struct txn_table *table, const struct mapper *mapper)
 {
-	free(table->all);
-	free(table->buckets);
+	mapper_unmap(mapper, table->all, table->max * sizeof(*table->all));
+	mapper_unmap(mapper, table->buckets, (table->mask + 1ull) * sizeof(*table->buckets));
 	table->all = NULL;
 	table->buckets = NULL;
 }

@@ -75,8 +75,8 @@ struct txn_table {
 	uint64_t frozen_ever;
 };
 
-int txn_table_init(struct txn_table *table, uint32_t max);
-void txn_table_fini(struct txn_table *table);
+int txn_table_init(struct txn_table *table, const struct mapper *mapper, uint32_t max);
+void txn_table_fini(struct txn_table *table, const struct mapper *mapper);
 struct txn *txn_find(const struct txn_table *table, const uint8_t id[16]);
 /* A new transaction, young and OPEN; NULL when the table is full. */
 struct txn *txn_begin(struct txn_table *table, const uint8_t id[16], uint64_t instance,

@@ -18,6 +18,7 @@
 #include <ck_epoch.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "dataplane/core/hlc.h"
@@ -73,16 +74,22 @@ enum version_kind {
 	VERSION_TOMBSTONE,
 };
 
+/* Values up to this stand behind their version, in the same block. */
+#define VERSION_INLINE_BYTES 160
+
 struct version {
 	_Atomic(struct version *) older;
-	struct version *newer; /* partition lock */
 	struct key *key;
-	struct commit *commit;
-	const uint8_t *value; /* NULL when bytes is 0 */
+	const uint8_t *value;	    /* NULL when bytes is 0 */
+	struct vnum number;	    /* as the commit's: a read need not touch that */
+	uint64_t bloom;		    /* as the commit's */
+	_Atomic uint64_t published; /* the commit's, once somebody has copied it; else 0 */
 	uint32_t bytes;
 	uint8_t kind;
 	atomic_uchar retired; /* set by who queues it for reclamation */
 	uint16_t place;	      /* its index in commit->key */
+	struct commit *commit;
+	struct version *newer; /* partition lock */
 	union {
 		struct {
 			struct version *next; /* reclamation queue; its worker only */
@@ -92,7 +99,23 @@ struct version {
 	};
 };
 
-_Static_assert(sizeof(struct version) == 64, "a version is one cache line");
+_Static_assert(offsetof(struct version, commit) == 64, "what a read touches is one line");
+
+/* Bytes of the block that holds a version and, if it is small, its value. */
+static inline uint32_t version_block_bytes(uint32_t value_bytes)
+{
+	return (uint32_t)sizeof(struct version) +
+	       (value_bytes <= VERSION_INLINE_BYTES ? value_bytes : 0);
+}
+
+/* 1 + the era in which it became visible, 0 if it is not. Acquire: pairs with reclaim_commit(). */
+static inline uint64_t version_published(const struct version *version)
+{
+	uint64_t copy = atomic_load_explicit(&version->published, memory_order_acquire);
+
+	return copy ? copy
+		    : atomic_load_explicit(&version->commit->published, memory_order_acquire);
+}
 
 /* The version's commit no longer binds reads of its key: see R6 in reclaim.c. */
 static inline void version_unbind(struct version *version)
