@@ -24,6 +24,7 @@ static const struct subcommand subcommands[] = {
 	{"txn", command_txn, "run a script as one transaction, exactly once over retries"},
 	{"shell", command_shell, "type operations one after another"},
 	{"status", command_status, "a node's counters, or the outcome of a transaction"},
+	{"check", command_check, "judge histories of transactions"},
 	{"version", command_version, "print the version"},
 };
 
