@@ -17,26 +17,7 @@ static uint32_t least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* The most bytes each GET of the flight may bring, so that a small path's answer stays small. */
-static uint32_t get_cap(const struct txn_flight *flight)
-{
-	const struct abaft_txn *txn = flight->txn;
-	uint32_t room = txn->shared->packet_bytes - (uint32_t)sizeof(struct abaft_wire_header) -
-			flight->count * (uint32_t)sizeof(struct abaft_wire_result);
-	uint32_t wanted = 0, gets = 0;
-
-	if (txn->shared->packet_bytes == ABAFT_PACKET_BYTES_MAX)
-		return ABAFT_VALUE_BYTES_MAX;
-	for (uint32_t i = 0; i < flight->count; i++) {
-		const struct txn_op *op = &txn->ops[flight->first + i];
-
-		gets += op->code == ABAFT_OP_GET;
-		wanted += op->buf_bytes;
-	}
-	return wanted <= room ? ABAFT_VALUE_BYTES_MAX : room / (gets ? gets : 1);
-}
-
-static void encode_op(const struct txn_flight *flight, const struct txn_op *op, uint32_t cap,
+static void encode_op(const struct txn_flight *flight, const struct txn_op *op,
 		      struct packet_op *out)
 {
 	const struct abaft_txn *txn = flight->txn;
@@ -59,9 +40,7 @@ static void encode_op(const struct txn_flight *flight, const struct txn_op *op, 
 		out->data_len = flight->len;
 	} else if (op->code == ABAFT_OP_GET) {
 		/* 0 would ask for as many as fit. */
-		out->data_len = op->buf_bytes ? least(op->buf_bytes, cap) : 1;
-		if (!out->data_len)
-			out->data_len = 1;
+		out->data_len = op->buf_bytes ? op->buf_bytes : 1;
 	} else if (op->code == ABAFT_OP_INFO) {
 		out->offset = op->offset;
 		out->data_len = op->buf_bytes;
@@ -78,15 +57,17 @@ uint32_t txn_encode(const struct txn_flight *flight, uint8_t *buf)
 				       .seq = txn->ops[flight->first].seq,
 				       .instance = flight->instance,
 				       .deadline_ms = txn->deadline_ms};
-	uint32_t cap = get_cap(flight);
 	struct packet_writer writer;
 
+	/* The path's limit holds for answers too. */
+	if (txn->shared->packet_bytes < ABAFT_PACKET_BYTES_MAX)
+		header.workers = (uint16_t)txn->shared->packet_bytes;
 	memcpy(header.txn, txn->id.bytes, sizeof(header.txn));
 	packet_begin(&writer, buf, txn->shared->packet_bytes);
 	for (uint32_t i = 0; i < flight->count; i++) {
 		struct packet_op op;
 
-		encode_op(flight, &txn->ops[flight->first + i], cap, &op);
+		encode_op(flight, &txn->ops[flight->first + i], &op);
 		/* pack() and the part sizes left room for each. */
 		if (!packet_add(&writer, &op))
 			return 0;

@@ -87,6 +87,7 @@ uint32_t packet_finish(struct packet_writer *writer, const struct packet_header 
 	put16(head.flags, header->flags);
 	put16(head.length, (uint16_t)writer->len);
 	put16(head.ops, writer->ops);
+	put16(head.workers, header->workers);
 	put64(head.request, header->request);
 	memcpy(head.txn, header->txn, sizeof(head.txn));
 	put16(head.step, header->step);

@@ -18,7 +18,7 @@ struct packet_header {
 	uint16_t flags;
 	uint16_t ops;
 	uint16_t status;
-	uint16_t workers;
+	uint16_t workers; /* request: the largest answer wanted, 0 = any */
 	uint64_t request;
 	uint8_t txn[16];
 	uint16_t step, attempt;

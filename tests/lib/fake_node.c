@@ -51,7 +51,7 @@ struct work {
 	struct fake_txn *txn;
 	const uint8_t *at, *end; /* what is left of the request */
 	uint8_t *out;
-	uint32_t out_bytes, results_left;
+	uint32_t out_bytes, out_max, results_left;
 };
 
 struct op {
@@ -223,8 +223,8 @@ static void do_get(struct work *work, const struct op *op)
 {
 	struct abaft_wire_result more = {0};
 	struct fake_value *value = value_find(work->txn->writes, op->key, op->key_bytes);
-	uint32_t room = ABAFT_PACKET_BYTES_MAX - work->out_bytes -
-			work->results_left * (uint32_t)sizeof(more);
+	uint32_t room =
+		work->out_max - work->out_bytes - work->results_left * (uint32_t)sizeof(more);
 	uint32_t len;
 
 	if (value)
@@ -371,7 +371,7 @@ static void do_info(struct work *work, const struct op *op)
 	const char *text = work->node->info ? work->node->info : "";
 	uint32_t total = (uint32_t)strlen(text);
 	uint32_t len = op->offset < total ? total - op->offset : 0;
-	uint32_t room = ABAFT_PACKET_BYTES_MAX - work->out_bytes - (uint32_t)sizeof(more);
+	uint32_t room = work->out_max - work->out_bytes - (uint32_t)sizeof(more);
 
 	if (len > op->data_len)
 		len = op->data_len;
@@ -509,6 +509,11 @@ static void see(struct fake_node *node, const struct abaft_wire_header *header, 
 	}
 }
 
+static uint32_t answer_max(const struct abaft_wire_header *header)
+{
+	return GET16(header->workers) ? GET16(header->workers) : ABAFT_PACKET_BYTES_MAX;
+}
+
 static const char *header_fault(const struct abaft_wire_header *header, uint32_t bytes)
 {
 	static const uint8_t zeros[16];
@@ -522,11 +527,13 @@ static const char *header_fault(const struct abaft_wire_header *header, uint32_t
 		return "length";
 	if (!GET16(header->ops) || GET16(header->ops) > ABAFT_OPS_MAX)
 		return "number of operations";
-	if (GET16(header->status) || GET16(header->workers) || get32(header->tenant) ||
+	if (GET16(header->workers) > ABAFT_PACKET_BYTES_MAX)
+		return "largest answer";
+	if (GET16(header->status) || get32(header->tenant) ||
 	    memcmp(header->auth, zeros, sizeof(zeros)))
 		return "fields that are zero in a request";
 	if (sizeof(*header) + GET16(header->ops) * sizeof(struct abaft_wire_result) >
-	    ABAFT_PACKET_BYTES_MAX)
+	    answer_max(header))
 		return "more operations than an answer holds";
 	return NULL;
 }
@@ -547,6 +554,7 @@ uint32_t fake_node_handle(struct fake_node *node, const uint8_t *in, uint32_t by
 	}
 	work.at = in + sizeof(*header);
 	work.end = in + bytes;
+	work.out_max = answer_max(header);
 	see(node, header, work.at, work.end, bytes);
 	ops = GET16(header->ops);
 	work.results_left = ops;

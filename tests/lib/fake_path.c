@@ -121,6 +121,8 @@ static void arrive(struct fake_path *path, struct fake_packet *packet)
 			post(path, false, out, bytes);
 		return;
 	}
+	if (packet->bytes > path->answer_bytes_most)
+		path->answer_bytes_most = packet->bytes;
 	if (packet_open(&cursor, &header, packet->data, packet->bytes) == PACKET_OK)
 		flight = txn_find(&path->shared, &header);
 	if (flight)

@@ -32,7 +32,7 @@ struct fake_path {
 	uint32_t delay_us; /* each way; a packet takes up to as much again, so packets pass */
 	uint32_t spread_us;
 	/* What was seen: */
-	uint32_t sent, ignored, flying_most;
+	uint32_t sent, ignored, flying_most, answer_bytes_most;
 	struct fake_packet packets[FAKE_PACKETS_MAX];
 };
 
