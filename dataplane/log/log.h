@@ -24,12 +24,13 @@ struct log;
 struct logdev;
 
 struct log_config {
-	const char *dir;	/* data directory of the node; the log lives in dir/log-NNN */
-	uint32_t number;	/* NNN: the worker's number */
-	uint8_t node_id[16];	/* identity of the data directory, in every group */
-	uint64_t segment_bytes; /* multiple of ABAFT_LOG_BLOCK_BYTES */
-	uint64_t bytes_max;	/* the log takes no record beyond this; 0 = disk's end */
-	bool sync;		/* false: benchmarks only, acknowledges without fdatasync */
+	const char *dir;	 /* data directory of the node; the log lives in dir/log-NNN */
+	uint32_t number;	 /* NNN: the worker's number */
+	uint8_t node_id[16];	 /* identity of the data directory, in every group */
+	uint64_t segment_bytes;	 /* multiple of ABAFT_LOG_BLOCK_BYTES */
+	uint64_t bytes_max;	 /* the log takes no record beyond this; 0 = disk's end */
+	uint32_t segments_ahead; /* made ready before they are needed; 0: a good number */
+	bool sync;		 /* false: benchmarks only, acknowledges without fdatasync */
 };
 
 struct log_stats {

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.c - gathers records into groups, writes them, and says in order what is durable.
+ *
+ * The owner (a worker) calls; nothing here waits but open and close. The format is format.h's, the
+ * argument why recovery finds exactly what was acknowledged is recover.c's.
+ *
+ * A ring of GROUPS group buffers; group g uses groups[g % GROUPS]:
+ *
+ *	durable < ... <= submitted < ... < next
+ *	         in flight          gathering (at most the last one still open)
+ *
+ * I1. Groups are given their place when they are opened, one behind the other, so a group that was
+ *     opened can always be written. Records never span groups, groups never span segments.
+ * I2. A group is finished and handed to the device in order, at most ABAFT_LOG_WRITES_IN_FLIGHT
+ *     beyond the last durable one. It is never held back to be filled: while a slot is free, what
+ *     has been gathered goes out at the next log_submit(); batches form while slots are taken.
+ * I3. `durable` passes a group only when it and all before it are synced, whatever the order of
+ *     completions. A group that failed is never passed: what follows it is never acknowledged.
+ * I4. The last block of a segment is left for a seal, so that a clean close always finds room.
+ */
+#include "dataplane/log/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <abaft/limits.h>
+
+#include "dataplane/log/format.h"
+#include "dataplane/log/logdev.h"
+#include "dataplane/log/recover.h"
+#include "dataplane/log/segment.h"
+
+/* One more than can be in flight, so that gathering goes on meanwhile. */
+#define GROUPS (ABAFT_LOG_WRITES_IN_FLIGHT + 1)
+_Static_assert(GROUPS <= LOGDEV_SLOTS, "groups in flight may all be in different segments");
+
+struct group {
+	uint8_t *buffer;
+	uint64_t offset;      /* in its segment */
+	uint64_t record_last; /* the highest sequence up to and with this group */
+	uint32_t segment;
+	uint32_t segment_blocks;
+	uint32_t room; /* bytes it may take, header included */
+	uint32_t used;
+	uint32_t records;
+	bool done;
+};
+
+struct log {
+	struct logdev *dev;
+	struct segments *segments;
+	struct group groups[GROUPS];
+	uint8_t node_id[16];
+	uint32_t number;
+	uint32_t incarnation;
+	uint64_t durable;   /* group */
+	uint64_t synced;    /* what headers may call durable: `durable`, if writes are synced */
+	uint64_t submitted; /* last group handed to the device */
+	uint64_t next;	    /* group to be opened next */
+	uint64_t record;    /* last that was appended */
+	uint64_t record_durable;
+	uint32_t previous_crc;
+	uint32_t reserved;	/* bytes of the record being encoded */
+	uint32_t in_device;	/* writes without completion */
+	struct segment segment; /* where groups are placed; handle closed: attached */
+	uint64_t offset;	/* behind the last group that was opened */
+	int error;		/* for ever */
+	int no_room;		/* why there is no next segment */
+	bool gathering;		/* group next - 1 is open */
+	bool sealed;		/* nothing was written behind a seal */
+	bool sync;
+	struct log_stats stats;
+};
+
+static struct group *group_of(struct log *log, uint64_t sequence)
+{
+	return &log->groups[sequence % GROUPS];
+}
+
+static void fail(struct log *log, int error)
+{
+	if (!log->error)
+		log->error = error;
+}
+
+/* Makes the next segment the one where groups are placed. */
+static int next_segment(struct log *log)
+{
+	struct segment segment;
+	int error = segments_take(log->segments, &segment);
+
+	if (error) {
+		log->no_room = error == -EAGAIN ? 0 : error;
+		return error;
+	}
+	log->no_room = 0;
+	/* What is queued names the slot by number: start it before the slot changes hands. */
+	error = log->dev->ops->submit(log->dev);
+	if (!error)
+		error = log->dev->ops->attach(log->dev, segment.number % LOGDEV_SLOTS,
+					      segment.handle);
+	log->dev->ops->close(log->dev, segment.handle);
+	if (error) {
+		fail(log, error);
+		return error;
+	}
+	log->segment = segment;
+	log->offset = 0;
+	return 0;
+}
+
+/* Bytes that a group of records opened now could take. */
+static uint32_t room_here(const struct log *log)
+{
+	uint64_t end = log->segment.bytes - ABAFT_LOG_BLOCK_BYTES; /* I4 */
+
+	if (log->offset >= end)
+		return 0;
+	return end - log->offset < ABAFT_LOG_GROUP_BYTES_MAX ? (uint32_t)(end - log->offset)
+							     : ABAFT_LOG_GROUP_BYTES_MAX;
+}
+
+static struct group *open_group(struct log *log, uint32_t room)
+{
+	struct group *group = group_of(log, log->next);
+
+	group->offset = log->offset;
+	group->segment = log->segment.number;
+	group->segment_blocks = (uint32_t)(log->segment.bytes / ABAFT_LOG_BLOCK_BYTES);
+	group->room = room;
+	group->used = LOG_GROUP_HEADER_BYTES;
+	group->records = 0;
+	group->done = false;
+	log->next++;
+	log->gathering = true;
+	return group;
+}
+
+/* The group's place and what follows it are settled. */
+static void close_group(struct log *log)
+{
+	struct group *group = group_of(log, log->next - 1);
+
+	log->gathering = false;
+	log->reserved = 0;
+	log->offset = group->offset + format_blocks_up(group->used);
+}
+
+/* The open group, or a new one, with `bytes` free; NULL when there is none to be had now. */
+static struct group *group_with_room(struct log *log, uint32_t bytes)
+{
+	uint32_t room;
+
+	if (log->gathering) {
+		struct group *group = group_of(log, log->next - 1);
+
+		if (group->used + bytes <= group->room)
+			return group;
+		if (group->records == 0) { /* opened for a reservation that was given up */
+			log->gathering = false;
+			log->next--;
+		} else {
+			close_group(log);
+		}
+	}
+	if (log->next - log->durable > GROUPS)
+		return NULL;
+	room = room_here(log);
+	if (room < LOG_GROUP_HEADER_BYTES + bytes) {
+		if (next_segment(log))
+			return NULL;
+		room = room_here(log);
+		if (room < LOG_GROUP_HEADER_BYTES + bytes)
+			return NULL;
+	}
+	return open_group(log, room);
+}
+
+uint8_t *log_reserve(struct log *log, uint32_t bytes)
+{
+	struct group *group;
+
+	if (log->error || bytes > LOG_RECORD_BYTES_MAX)
+		return NULL;
+	group = group_with_room(log, LOG_RECORD_HEADER_BYTES + format_record_up(bytes));
+	if (!group)
+		return NULL;
+	log->reserved = LOG_RECORD_HEADER_BYTES + format_record_up(bytes);
+	return group->buffer + group->used + LOG_RECORD_HEADER_BYTES;
+}
+
+uint64_t log_append(struct log *log, uint32_t bytes, uint8_t type)
+{
+	struct group *group = group_of(log, log->next - 1);
+
+	assert(log->gathering && bytes + LOG_RECORD_HEADER_BYTES <= log->reserved);
+	log->reserved = 0;
+	log->record++;
+	group->used += format_record_put(group->buffer + group->used, type, log->record, bytes);
+	group->records++;
+	log->stats.records++;
+	log->stats.record_bytes += bytes;
+	return log->record;
+}
+
+/* Finishes group submitted + 1, whose place is settled, and queues its write. */
+static void write_group(struct log *log, uint16_t flags)
+{
+	uint64_t sequence = log->submitted + 1;
+	struct group *group = group_of(log, sequence);
+	uint64_t record_before = log->submitted == log->durable
+					 ? log->record_durable
+					 : group_of(log, log->submitted)->record_last;
+	struct group_header *header = (struct group_header *)group->buffer;
+	struct logdev_write write = {
+		.slot = group->segment % LOGDEV_SLOTS,
+		.buffer = (uint32_t)(sequence % GROUPS),
+		.offset = group->offset,
+		.tag = sequence,
+		.sync = log->sync,
+	};
+
+	*header = (struct group_header){
+		.flags = flags,
+		.log = log->number,
+		.segment = group->segment,
+		.block = (uint32_t)(group->offset / ABAFT_LOG_BLOCK_BYTES),
+		.segment_blocks = group->segment_blocks,
+		.sequence = sequence,
+		.record_first = record_before + 1,
+		.durable = log->synced,
+		.incarnation = log->incarnation,
+		.records = group->records,
+		.payload_bytes = group->used - LOG_GROUP_HEADER_BYTES,
+		.previous_crc = log->previous_crc,
+	};
+	memcpy(header->node_id, log->node_id, sizeof(header->node_id));
+	write.bytes = format_group_finish(group->buffer);
+	log->previous_crc = header->header_crc;
+	group->record_last = record_before + group->records;
+	log->dev->ops->write(log->dev, &write);
+	log->submitted = sequence;
+	log->in_device++;
+	log->sealed = flags & LOG_FLAG_SEAL;
+	log->stats.groups++;
+	log->stats.group_bytes += write.bytes;
+	if (log->in_device > log->stats.in_flight_max)
+		log->stats.in_flight_max = log->in_device;
+}
+
+void log_submit(struct log *log)
+{
+	int error;
+
+	while (!log->error && log->submitted + 1 < log->next &&
+	       log->submitted - log->durable < ABAFT_LOG_WRITES_IN_FLIGHT) {
+		if (log->gathering && log->submitted + 2 == log->next) {
+			if (group_of(log, log->submitted + 1)->records == 0)
+				break;
+			close_group(log);
+		}
+		write_group(log, 0);
+	}
+	error = log->dev->ops->submit(log->dev);
+	if (error)
+		fail(log, error);
+}
+
+static void complete(struct log *log, const struct logdev_done *done)
+{
+	log->in_device--;
+	if (done->result)
+		fail(log, done->result);
+	else
+		group_of(log, done->tag)->done = true;
+}
+
+uint64_t log_poll(struct log *log)
+{
+	struct logdev_done done[GROUPS];
+	uint32_t count;
+
+	if (!log->in_device)
+		return log->record_durable;
+	count = log->dev->ops->poll(log->dev, done, GROUPS);
+	for (uint32_t i = 0; i < count; i++)
+		complete(log, &done[i]);
+	while (log->durable < log->submitted && group_of(log, log->durable + 1)->done) {
+		log->durable++;
+		log->record_durable = group_of(log, log->durable)->record_last;
+		if (log->sync)
+			log->synced = log->durable;
+	}
+	return log->record_durable;
+}
+
+uint64_t log_durable(const struct log *log)
+{
+	return log->record_durable;
+}
+
+int log_error(const struct log *log)
+{
+	if (log->error)
+		return log->error;
+	/* Room may have come meanwhile: the next reservation takes it. */
+	return segments_ready(log->segments) ? 0 : log->no_room;
+}
+
+bool log_busy(const struct log *log)
+{
+	return !log->error && log->record > log->record_durable;
+}
+
+int log_sleep_fd(const struct log *log)
+{
+	return log->dev->ops->sleep_fd(log->dev);
+}
+
+void log_stats(const struct log *log, struct log_stats *out)
+{
+	*out = log->stats;
+	out->segments = segments_on_disk(log->segments);
+}
+
+/* Until everything appended is durable, or the log failed. */
+static void drain(struct log *log)
+{
+	while (!log->error && log->durable + 1 < log->next) {
+		int error;
+
+		if (log->gathering && group_of(log, log->next - 1)->records == 0) {
+			log->gathering = false;
+			log->next--;
+			continue;
+		}
+		log_submit(log);
+		error = log->error ? 0 : log->dev->ops->wait(log->dev);
+		if (error)
+			fail(log, error);
+		log_poll(log);
+	}
+}
+
+static void seal(struct log *log)
+{
+	drain(log);
+	if (log->error || log->sealed || log->offset + ABAFT_LOG_BLOCK_BYTES > log->segment.bytes)
+		return;
+	open_group(log, ABAFT_LOG_BLOCK_BYTES);
+	close_group(log);
+	write_group(log, LOG_FLAG_SEAL);
+	drain(log);
+}
+
+static void destroy(struct log *log)
+{
+	if (log->segments)
+		segments_destroy(log->segments);
+	log->dev->ops->destroy(log->dev);
+	for (uint32_t i = 0; i < GROUPS; i++)
+		free(log->groups[i].buffer);
+	free(log);
+}
+
+void log_close(struct log *log)
+{
+	seal(log);
+	/* The disk may still read the buffers of writes behind one that failed. */
+	while (log->in_device && log->dev->ops->wait(log->dev) == 0)
+		log_poll(log);
+	destroy(log);
+}
+
+/* Everything recovery found, or a log's beginning. */
+static void begin_at(struct log *log, const struct log_tail *tail)
+{
+	log->durable = tail->group;
+	log->synced = tail->group;
+	log->submitted = tail->group;
+	log->next = tail->group + 1;
+	log->record = tail->record;
+	log->record_durable = tail->record;
+	log->previous_crc = tail->previous_crc;
+	log->incarnation = tail->incarnation_max + 1;
+	log->sealed = tail->group == 0 || tail->sealed;
+}
+
+static int make_buffers(struct log *log)
+{
+	uint8_t *buffers[GROUPS];
+
+	for (uint32_t i = 0; i < GROUPS; i++) {
+		if (posix_memalign((void **)&log->groups[i].buffer, ABAFT_LOG_BLOCK_BYTES,
+				   ABAFT_LOG_GROUP_BYTES_MAX))
+			return -ENOMEM;
+		buffers[i] = log->groups[i].buffer;
+	}
+	return log->dev->ops->start(log->dev, buffers, GROUPS, ABAFT_LOG_GROUP_BYTES_MAX);
+}
+
+static int start(struct log *log, const struct log_config *config, const struct log_tail *tail)
+{
+	const struct segment_plan plan = {
+		.segment_bytes = config->segment_bytes,
+		.bytes_max = config->bytes_max,
+		.bytes = tail->bytes,
+		.next = tail->segment,
+		.end = tail->segments,
+		.ahead = config->segments_ahead,
+	};
+	int error = make_buffers(log);
+
+	if (!error)
+		error = segments_create(&log->segments, log->dev, &plan);
+	if (!error)
+		error = next_segment(log);
+	log->offset = tail->offset;
+	if (!error)
+		error = segments_start(log->segments);
+	return error;
+}
+
+int log_open_on(struct log **out, struct logdev *dev, const struct log_config *config,
+		const struct log_tail *tail, char *why, size_t why_bytes)
+{
+	static const struct log_tail nothing;
+	struct log *log = calloc(1, sizeof(*log));
+	uint32_t first;
+	int error;
+
+	if (!log) {
+		dev->ops->destroy(dev);
+		return -ENOMEM;
+	}
+	log->dev = dev;
+	log->number = config->number;
+	log->sync = config->sync;
+	memcpy(log->node_id, config->node_id, sizeof(log->node_id));
+	begin_at(log, tail ? tail : &nothing);
+	if (!tail && dev->ops->list(dev, &first, 1) != 0)
+		error = -EEXIST;
+	else
+		error = start(log, config, tail ? tail : &nothing);
+	if (error) {
+		snprintf(why, why_bytes, "log %s/log-%03u: cannot be opened: %s",
+			 config->dir ? config->dir : "", config->number,
+			 error == -EEXIST ? "there is a log already; recover it first"
+					  : strerror(-error));
+		destroy(log);
+		return error;
+	}
+	*out = log;
+	return 0;
+}
+
+int log_open(struct log **out, const struct log_config *config, const struct log_tail *tail,
+	     char *why, size_t why_bytes)
+{
+	struct logdev *dev;
+	int error;
+
+	if (config->segment_bytes < ABAFT_LOG_GROUP_BYTES_MAX + ABAFT_LOG_BLOCK_BYTES ||
+	    config->segment_bytes % ABAFT_LOG_BLOCK_BYTES != 0) {
+		snprintf(why, why_bytes,
+			 "log %s/log-%03u: a segment of %llu bytes is not possible: at least %u, a "
+			 "multiple of %u",
+			 config->dir, config->number, (unsigned long long)config->segment_bytes,
+			 ABAFT_LOG_GROUP_BYTES_MAX + ABAFT_LOG_BLOCK_BYTES, ABAFT_LOG_BLOCK_BYTES);
+		return -EINVAL;
+	}
+	error = logdev_uring_create(&dev, config->dir, config->number, true, why, why_bytes);
+	return error ? error : log_open_on(out, dev, config, tail, why, why_bytes);
+}

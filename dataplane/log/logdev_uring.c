@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * logdev_uring.c - the real device: a directory of files, O_DIRECT, io_uring. See logdev.h.
+ *
+ * Each write is a chain of two: write, then fdatasync, linked, so that the sync begins when the
+ * write has ended and several such chains fly at once. Files and buffers are registered.
+ *
+ * I1. The lock of the directory is an open file description that the ring holds as well (it is
+ *     registered), so it lasts until the kernel has ended the last write, also after kill -9.
+ * I2. A write that went well leaves no completion, only its sync does; one that failed leaves its
+ *     own and the sync none (CQE_SKIP_SUCCESS). So each chain has exactly one completion.
+ * I3. The ring's own descriptor wakes a sleeper. With COOP_TASKRUN the kernel interrupts a poll()
+ *     to go on with a chain, but not a busy owner: it marks the ring, and uring_poll() enters.
+ * (With DEFER_TASKRUN poll() would not wake for work that is not yet a completion.)
+ */
+#include "dataplane/log/logdev.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <liburing.h>
+
+#include <abaft/limits.h>
+
+#include "dataplane/log/segment.h"
+
+/* Two entries for each write, and room to spare. */
+#define RING_ENTRIES  32
+#define BUFFERS_MAX   8
+#define ZERO_BYTES    (1u << 20)
+/* How long the writes of a killed predecessor may take to end. */
+#define LOCK_WAIT_MS  10000
+#define LOCK_RETRY_MS 2
+
+struct pending {
+	uint64_t tag;
+	uint32_t bytes;
+};
+
+struct logdev_uring {
+	struct logdev dev;
+	int dir_fd; /* holds the lock */
+	bool ring_made;
+	bool fixed_buffers;
+	struct io_uring ring;
+	uint8_t *buffers[BUFFERS_MAX];
+	struct pending pending[BUFFERS_MAX];
+};
+
+static struct logdev_uring *of(struct logdev *dev)
+{
+	return (struct logdev_uring *)dev;
+}
+
+static int uring_list(struct logdev *dev, uint32_t *numbers, size_t max)
+{
+	int fd = openat(of(dev)->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	size_t count = 0;
+	uint32_t number;
+	DIR *stream;
+
+	if (fd < 0)
+		return -errno;
+	stream = fdopendir(fd);
+	if (!stream) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((entry = readdir(stream))) {
+		if (segment_name_parse(entry->d_name, &number) < 0)
+			continue;
+		if (count < max)
+			numbers[count] = number;
+		count++;
+	}
+	closedir(stream);
+	return count > max ? -E2BIG : (int)count;
+}
+
+/* Some file systems know no O_DIRECT; they are slower, not wrong. */
+static int open_direct(int dir_fd, const char *name, int flags)
+{
+	int fd = openat(dir_fd, name, flags | O_DIRECT | O_CLOEXEC, 0644);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = openat(dir_fd, name, flags | O_CLOEXEC, 0644);
+	return fd < 0 ? -errno : fd;
+}
+
+static int write_zeros(int fd, uint64_t bytes)
+{
+	uint8_t *zeros;
+	int error;
+
+	/* First the space, so that a full disk shows at once and the file lies in one piece. */
+	if (fallocate(fd, 0, 0, (off_t)bytes) < 0 && errno != EOPNOTSUPP)
+		return -errno;
+	if (posix_memalign((void **)&zeros, ABAFT_LOG_BLOCK_BYTES, ZERO_BYTES))
+		return -ENOMEM;
+	memset(zeros, 0, ZERO_BYTES);
+	error = 0;
+	for (uint64_t at = 0; at < bytes && !error;) {
+		size_t chunk = bytes - at < ZERO_BYTES ? (size_t)(bytes - at) : ZERO_BYTES;
+		ssize_t written = pwrite(fd, zeros, chunk, (off_t)at);
+
+		if (written < 0 && errno != EINTR)
+			error = -errno;
+		else if (written > 0)
+			at += (uint64_t)written;
+	}
+	free(zeros);
+	if (!error && fsync(fd) < 0)
+		error = -errno;
+	return error;
+}
+
+static int uring_create(struct logdev *dev, uint32_t number, uint64_t bytes)
+{
+	int dir_fd = of(dev)->dir_fd;
+	char name[SEGMENT_NAME_BYTES];
+	char name_new[SEGMENT_NAME_BYTES + 4];
+	int fd, error;
+
+	segment_name(name, number);
+	snprintf(name_new, sizeof(name_new), "%s.new", name);
+	fd = open_direct(dir_fd, name_new, O_RDWR | O_CREAT | O_TRUNC);
+	if (fd < 0)
+		return fd;
+	error = write_zeros(fd, bytes);
+	close(fd);
+	if (!error && renameat(dir_fd, name_new, dir_fd, name) < 0)
+		error = -errno;
+	if (!error && fsync(dir_fd) < 0)
+		error = -errno;
+	if (error)
+		unlinkat(dir_fd, name_new, 0);
+	return error;
+}
+
+static int uring_open(struct logdev *dev, uint32_t number, uint64_t *bytes)
+{
+	char name[SEGMENT_NAME_BYTES];
+	struct stat st;
+	int fd;
+
+	segment_name(name, number);
+	fd = open_direct(of(dev)->dir_fd, name, O_RDWR);
+	if (fd == -EACCES || fd == -EROFS)
+		fd = open_direct(of(dev)->dir_fd, name, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0) {
+		int error = -errno;
+
+		close(fd);
+		return error;
+	}
+	*bytes = (uint64_t)st.st_size;
+	return fd;
+}
+
+static void uring_close(struct logdev *dev, int handle)
+{
+	close(handle);
+}
+
+static ssize_t uring_read(struct logdev *dev, int handle, uint8_t *to, size_t bytes,
+			  uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < bytes) {
+		ssize_t got = pread(handle, to + done, bytes - done, (off_t)(offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
+static int uring_sync(struct logdev *dev, int handle)
+{
+	return fdatasync(handle) < 0 ? -errno : 0;
+}
+
+static int uring_sync_names(struct logdev *dev)
+{
+	return fsync(of(dev)->dir_fd) < 0 ? -errno : 0;
+}
+
+/* The best set-up the kernel has: 5.19, or older. */
+static int make_ring(struct logdev_uring *uring)
+{
+	static const unsigned int flags[] = {
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0,
+	};
+	int error = -EINVAL;
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && error == -EINVAL; i++)
+		error = io_uring_queue_init(RING_ENTRIES, &uring->ring, flags[i]);
+	uring->ring_made = error == 0;
+	if (!error && !(uring->ring.features & IORING_FEAT_CQE_SKIP))
+		error = -EOPNOTSUPP; /* Linux before 5.17 */
+	return error;
+}
+
+static int uring_start(struct logdev *dev, uint8_t *const *buffers, uint32_t count, uint32_t bytes)
+{
+	struct logdev_uring *uring = of(dev);
+	struct iovec iov[BUFFERS_MAX];
+	int files[LOGDEV_SLOTS + 1];
+	int error;
+
+	if (count > BUFFERS_MAX)
+		return -EINVAL;
+	error = make_ring(uring);
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < LOGDEV_SLOTS; i++)
+		files[i] = -1;
+	files[LOGDEV_SLOTS] = uring->dir_fd; /* I1 */
+	error = io_uring_register_files(&uring->ring, files, LOGDEV_SLOTS + 1);
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < count; i++) {
+		uring->buffers[i] = buffers[i];
+		iov[i].iov_base = buffers[i];
+		iov[i].iov_len = bytes;
+	}
+	/* Beyond RLIMIT_MEMLOCK they stay unregistered: the kernel pins them at each write. */
+	error = io_uring_register_buffers(&uring->ring, iov, count);
+	uring->fixed_buffers = error == 0;
+	return error == -ENOMEM || error == -EPERM ? 0 : error;
+}
+
+static int uring_attach(struct logdev *dev, uint32_t slot, int handle)
+{
+	int done = io_uring_register_files_update(&of(dev)->ring, slot, &handle, 1);
+
+	return done == 1 ? 0 : done < 0 ? done : -EIO;
+}
+
+static void uring_write(struct logdev *dev, const struct logdev_write *write)
+{
+	struct logdev_uring *uring = of(dev);
+	uint8_t *from = uring->buffers[write->buffer];
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+	int slot = (int)write->slot;
+
+	uring->pending[write->buffer] = (struct pending){
+		.tag = write->tag,
+		.bytes = write->bytes,
+	};
+	if (uring->fixed_buffers)
+		io_uring_prep_write_fixed(sqe, slot, from, write->bytes, write->offset,
+					  (int)write->buffer);
+	else
+		io_uring_prep_write(sqe, slot, from, write->bytes, write->offset);
+	sqe->flags = IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data64(sqe, write->buffer * 2);
+	if (!write->sync)
+		return;
+	sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	sqe = io_uring_get_sqe(&uring->ring);
+	io_uring_prep_fsync(sqe, slot, IORING_FSYNC_DATASYNC);
+	sqe->flags = IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data64(sqe, write->buffer * 2 + 1);
+}
+
+static int uring_submit(struct logdev *dev)
+{
+	struct logdev_uring *uring = of(dev);
+	int submitted;
+
+	if (io_uring_sq_ready(&uring->ring) == 0)
+		return 0;
+	submitted = io_uring_submit(&uring->ring);
+	/* Short of memory for the moment: what is queued goes at the next call. */
+	if (submitted == -EAGAIN || submitted == -EBUSY || submitted == -EINTR)
+		return 0;
+	return submitted < 0 ? submitted : 0;
+}
+
+/* I2: this completion ends its write. */
+static void take(struct logdev_uring *uring, const struct io_uring_cqe *cqe,
+		 struct logdev_done *out)
+{
+	const struct pending *pending = &uring->pending[cqe->user_data / 2];
+	bool of_write = cqe->user_data % 2 == 0;
+
+	out->tag = pending->tag;
+	if (of_write && cqe->res >= 0)
+		out->result = cqe->res == (int)pending->bytes ? 0 : -EIO;
+	else
+		out->result = cqe->res;
+}
+
+static uint32_t uring_poll(struct logdev *dev, struct logdev_done *done, uint32_t max)
+{
+	struct logdev_uring *uring = of(dev);
+	struct io_uring_cqe *cqes[RING_ENTRIES];
+	unsigned int count;
+
+	/* liburing enters the kernel here when the ring is marked, and only then. */
+	count = io_uring_peek_batch_cqe(&uring->ring, cqes,
+					max < RING_ENTRIES ? max : RING_ENTRIES);
+	for (unsigned int i = 0; i < count; i++)
+		take(uring, cqes[i], &done[i]);
+	io_uring_cq_advance(&uring->ring, count);
+	return count;
+}
+
+static int uring_wait(struct logdev *dev)
+{
+	struct logdev_uring *uring = of(dev);
+	int error = io_uring_submit_and_wait(&uring->ring, 1);
+
+	return error == -EINTR || error == -EAGAIN || error >= 0 ? 0 : error;
+}
+
+static int uring_sleep_fd(struct logdev *dev)
+{
+	return of(dev)->ring.ring_fd;
+}
+
+static void uring_destroy(struct logdev *dev)
+{
+	struct logdev_uring *uring = of(dev);
+
+	if (uring->ring_made)
+		io_uring_queue_exit(&uring->ring);
+	if (uring->dir_fd >= 0)
+		close(uring->dir_fd);
+	free(uring);
+}
+
+static const struct logdev_ops uring_ops = {
+	.list = uring_list,
+	.create = uring_create,
+	.open = uring_open,
+	.close = uring_close,
+	.read = uring_read,
+	.sync = uring_sync,
+	.sync_names = uring_sync_names,
+	.start = uring_start,
+	.attach = uring_attach,
+	.write = uring_write,
+	.submit = uring_submit,
+	.poll = uring_poll,
+	.wait = uring_wait,
+	.sleep_fd = uring_sleep_fd,
+	.destroy = uring_destroy,
+};
+
+/* Readers share; who writes is alone, and waits for the last writes of its predecessor. */
+static int lock_dir(int fd, bool create)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * 1000000};
+
+	for (int waited_ms = 0;; waited_ms += LOCK_RETRY_MS) {
+		if (flock(fd, (create ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (waited_ms >= LOCK_WAIT_MS)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* Opens the log's directory and locks it; makes it, durably, when `create`. */
+static int open_dir(struct logdev_uring *uring, const char *dir, const char *path, bool create)
+{
+	int parent, error = 0;
+
+	if (create && mkdir(path, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	uring->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (uring->dir_fd < 0)
+		return -errno;
+	if (create) {
+		parent = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (parent < 0 || fsync(parent) < 0)
+			error = -errno;
+		if (parent >= 0)
+			close(parent);
+	}
+	return error ? error : lock_dir(uring->dir_fd, create);
+}
+
+int logdev_uring_create(struct logdev **out, const char *dir, uint32_t number, bool create,
+			char *why, size_t why_bytes)
+{
+	struct logdev_uring *uring = calloc(1, sizeof(*uring));
+	char path[PATH_MAX];
+	int error;
+
+	if (!uring)
+		return -ENOMEM;
+	uring->dev.ops = &uring_ops;
+	uring->dev.threads = true;
+	uring->dir_fd = -1;
+	error = snprintf(path, sizeof(path), "%s/log-%03u", dir, number) < (int)sizeof(path)
+			? open_dir(uring, dir, path, create)
+			: -ENAMETOOLONG;
+	if (error) {
+		snprintf(why, why_bytes, "log %s/log-%03u: %s", dir, number,
+			 error == -EBUSY ? "another process uses it" : strerror(-error));
+		uring_destroy(&uring->dev);
+		return error;
+	}
+	*out = &uring->dev;
+	return 0;
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* logdev_sim.c - the disk in memory; see logdev_sim.h. Out of memory aborts: it is a test. */
+#include "tests/lib/logdev_sim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEGMENTS_MAX 256
+#define WRITES_MAX   64
+#define BUFFERS_MAX  8
+#define SECTOR_BYTES 512
+
+enum stage {
+	STAGE_NONE,
+	STAGE_QUEUED,  /* not yet submitted */
+	STAGE_STARTED, /* in flight */
+	STAGE_SYNCING, /* written, sync in flight */
+	STAGE_CACHED,  /* over, but not known durable */
+};
+
+/* One write: in flight, or in the disk's cache. */
+struct sim_write {
+	enum stage stage;
+	struct logdev_write asked;
+	uint32_t number;
+	uint8_t *data; /* as it was when it was queued */
+	uint64_t due;
+	uint64_t order;	     /* when it reached the cache */
+	uint64_t sync_order; /* the sync covers what reached the cache before */
+};
+
+struct sim_segment {
+	bool there;
+	uint64_t bytes;
+	uint8_t *visible; /* what reads see */
+	uint8_t *durable; /* what a power cut leaves */
+};
+
+struct sim_disk {
+	struct logdev dev;
+	bool dead; /* the process that used the device is gone */
+	uint64_t random;
+	uint64_t clock;
+	uint64_t order;
+	uint64_t space;
+	uint32_t delay_max;
+	uint32_t fail_write;
+	uint32_t fail_sync;
+	uint32_t slots[LOGDEV_SLOTS];
+	uint8_t *buffers[BUFFERS_MAX];
+	struct sim_write writes[WRITES_MAX];
+	struct sim_segment segments[SEGMENTS_MAX];
+};
+
+static void *must(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+uint64_t sim_random(uint64_t *state, uint64_t limit)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return limit ? (z ^ (z >> 31)) % limit : 0;
+}
+
+static uint64_t roll(struct sim_disk *disk, uint64_t limit)
+{
+	return sim_random(&disk->random, limit);
+}
+
+static struct sim_disk *of(struct logdev *dev)
+{
+	return (struct sim_disk *)dev;
+}
+
+static void forget(struct sim_write *write)
+{
+	free(write->data);
+	memset(write, 0, sizeof(*write));
+}
+
+/* All sectors of the write, or any of them. */
+static void apply(struct sim_disk *disk, const struct sim_write *write, uint8_t *to, bool torn)
+{
+	uint64_t how = torn ? roll(disk, 4) : 0;
+	uint64_t sectors = write->asked.bytes / SECTOR_BYTES;
+	uint64_t cut = roll(disk, sectors + 1);
+
+	for (uint64_t i = 0; i < sectors; i++) {
+		if (how == 1 && i >= cut) /* the beginning */
+			continue;
+		if (how == 2 && i < cut) /* the end */
+			continue;
+		if (how == 3 && roll(disk, 2)) /* any */
+			continue;
+		memcpy(to + write->asked.offset + i * SECTOR_BYTES, write->data + i * SECTOR_BYTES,
+		       SECTOR_BYTES);
+	}
+}
+
+static int sim_list(struct logdev *dev, uint32_t *numbers, size_t max)
+{
+	struct sim_disk *disk = of(dev);
+	size_t count = 0;
+
+	for (uint32_t i = SEGMENTS_MAX; i-- > 0;) {
+		if (!disk->segments[i].there)
+			continue;
+		if (count < max)
+			numbers[count] = i;
+		count++;
+	}
+	return count > max ? -E2BIG : (int)count;
+}
+
+void sim_disk_put(struct sim_disk *disk, uint32_t number, const uint8_t *data, uint64_t bytes)
+{
+	struct sim_segment *segment = &disk->segments[number];
+
+	sim_disk_remove(disk, number);
+	segment->there = true;
+	segment->bytes = bytes;
+	segment->visible = must(calloc(1, bytes + 1));
+	segment->durable = must(calloc(1, bytes + 1));
+	if (!data)
+		return;
+	memcpy(segment->visible, data, bytes);
+	memcpy(segment->durable, data, bytes);
+}
+
+static int sim_create(struct logdev *dev, uint32_t number, uint64_t bytes)
+{
+	struct sim_disk *disk = of(dev);
+	uint64_t used = bytes;
+
+	for (uint32_t i = 0; i < SEGMENTS_MAX; i++)
+		used += disk->segments[i].there ? disk->segments[i].bytes : 0;
+	if (number >= SEGMENTS_MAX || (disk->space && used > disk->space))
+		return -ENOSPC;
+	sim_disk_put(disk, number, NULL, bytes);
+	return 0;
+}
+
+static int sim_open(struct logdev *dev, uint32_t number, uint64_t *bytes)
+{
+	struct sim_disk *disk = of(dev);
+
+	if (number >= SEGMENTS_MAX || !disk->segments[number].there)
+		return -ENOENT;
+	*bytes = disk->segments[number].bytes;
+	return (int)number;
+}
+
+static void sim_close(struct logdev *dev, int handle)
+{
+}
+
+static ssize_t sim_read(struct logdev *dev, int handle, uint8_t *to, size_t bytes, uint64_t offset)
+{
+	struct sim_segment *segment = &of(dev)->segments[handle];
+
+	if (offset >= segment->bytes)
+		return 0;
+	if (bytes > segment->bytes - offset)
+		bytes = (size_t)(segment->bytes - offset);
+	memcpy(to, segment->visible + offset, bytes);
+	return (ssize_t)bytes;
+}
+
+/* The first write that reached this segment's cache after `after` and not after `last`. */
+static struct sim_write *next_cached(struct sim_disk *disk, uint32_t number, uint64_t after,
+				     uint64_t last)
+{
+	struct sim_write *found = NULL;
+
+	for (uint32_t i = 0; i < WRITES_MAX; i++) {
+		struct sim_write *write = &disk->writes[i];
+
+		if (write->stage >= STAGE_SYNCING && write->number == number &&
+		    write->order > after && write->order <= last &&
+		    (!found || write->order < found->order))
+			found = write;
+	}
+	return found;
+}
+
+/* What reached the cache of this segment up to `last` becomes durable. */
+static void flush(struct sim_disk *disk, uint32_t number, uint64_t last)
+{
+	struct sim_write *write;
+	uint64_t order = 0;
+
+	while ((write = next_cached(disk, number, order, last))) {
+		order = write->order;
+		apply(disk, write, disk->segments[number].durable, false);
+		if (write->stage == STAGE_CACHED)
+			forget(write);
+	}
+}
+
+/* The write ends in the disk's cache, perhaps not all of it. */
+static void reach_cache(struct sim_disk *disk, struct sim_write *write, bool torn)
+{
+	uint8_t *visible = disk->segments[write->number].visible;
+
+	apply(disk, write, visible, torn);
+	memcpy(write->data, visible + write->asked.offset, write->asked.bytes);
+	write->order = ++disk->order;
+	write->sync_order = disk->order;
+}
+
+static int sim_sync(struct logdev *dev, int handle)
+{
+	struct sim_disk *disk = of(dev);
+
+	flush(disk, (uint32_t)handle, disk->order);
+	return 0;
+}
+
+static int sim_sync_names(struct logdev *dev)
+{
+	return 0;
+}
+
+static int sim_start(struct logdev *dev, uint8_t *const *buffers, uint32_t count, uint32_t bytes)
+{
+	if (count > BUFFERS_MAX)
+		return -EINVAL;
+	memcpy(of(dev)->buffers, buffers, count * sizeof(*buffers));
+	return 0;
+}
+
+static int sim_attach(struct logdev *dev, uint32_t slot, int handle)
+{
+	of(dev)->slots[slot] = (uint32_t)handle;
+	return 0;
+}
+
+static void sim_write(struct logdev *dev, const struct logdev_write *asked)
+{
+	struct sim_disk *disk = of(dev);
+	struct sim_write *write = disk->writes;
+
+	if (disk->dead)
+		return;
+	while (write->stage != STAGE_NONE)
+		if (++write == disk->writes + WRITES_MAX)
+			abort();
+	write->stage = STAGE_QUEUED;
+	write->asked = *asked;
+	write->number = disk->slots[asked->slot];
+	write->data = must(malloc(asked->bytes));
+	memcpy(write->data, disk->buffers[asked->buffer], asked->bytes);
+	if (asked->offset + asked->bytes > disk->segments[write->number].bytes)
+		abort(); /* the log wrote beyond its segment */
+}
+
+static int sim_submit(struct logdev *dev)
+{
+	struct sim_disk *disk = of(dev);
+
+	if (disk->dead)
+		return -EIO;
+	for (uint32_t i = 0; i < WRITES_MAX; i++) {
+		struct sim_write *write = &disk->writes[i];
+
+		if (write->stage != STAGE_QUEUED)
+			continue;
+		write->stage = STAGE_STARTED;
+		write->due = disk->clock + 1 + roll(disk, disk->delay_max);
+	}
+	return 0;
+}
+
+static bool counts_down(uint32_t *count)
+{
+	return *count && --*count == 0;
+}
+
+/* One step of a write that is due. True: `done` is filled. */
+static bool step(struct sim_disk *disk, struct sim_write *write, struct logdev_done *done)
+{
+	*done = (struct logdev_done){.tag = write->asked.tag};
+	/* The log must leave a buffer alone until its write is done. */
+	if (memcmp(write->data, disk->buffers[write->asked.buffer], write->asked.bytes))
+		abort();
+	if (write->stage == STAGE_STARTED) {
+		bool failed = counts_down(&disk->fail_write);
+
+		reach_cache(disk, write, failed);
+		write->stage = STAGE_SYNCING;
+		write->due = disk->clock + 1 + roll(disk, disk->delay_max);
+		if (failed)
+			done->result = -EIO;
+		else if (write->asked.sync)
+			return false;
+		write->stage = STAGE_CACHED;
+		return true;
+	}
+	if (counts_down(&disk->fail_sync))
+		done->result = -EIO;
+	write->stage = STAGE_CACHED;
+	if (!done->result)
+		flush(disk, write->number, write->sync_order);
+	return true;
+}
+
+static uint32_t sim_poll(struct logdev *dev, struct logdev_done *done, uint32_t max)
+{
+	struct sim_disk *disk = of(dev);
+	uint32_t filled = 0;
+	uint64_t first = roll(disk, WRITES_MAX);
+
+	if (disk->dead)
+		return 0;
+	disk->clock++;
+	for (uint32_t i = 0; i < WRITES_MAX && filled < max; i++) {
+		struct sim_write *write = &disk->writes[(first + i) % WRITES_MAX];
+
+		if ((write->stage == STAGE_STARTED || write->stage == STAGE_SYNCING) &&
+		    write->due <= disk->clock)
+			filled += step(disk, write, &done[filled]);
+	}
+	return filled;
+}
+
+static int sim_wait(struct logdev *dev)
+{
+	return of(dev)->dead ? -EIO : 0;
+}
+
+static int sim_sleep_fd(struct logdev *dev)
+{
+	return -1;
+}
+
+static void sim_destroy(struct logdev *dev)
+{
+}
+
+static const struct logdev_ops sim_ops = {
+	.list = sim_list,
+	.create = sim_create,
+	.open = sim_open,
+	.close = sim_close,
+	.read = sim_read,
+	.sync = sim_sync,
+	.sync_names = sim_sync_names,
+	.start = sim_start,
+	.attach = sim_attach,
+	.write = sim_write,
+	.submit = sim_submit,
+	.poll = sim_poll,
+	.wait = sim_wait,
+	.sleep_fd = sim_sleep_fd,
+	.destroy = sim_destroy,
+};
+
+struct sim_disk *sim_disk_create(uint64_t seed)
+{
+	struct sim_disk *disk = must(calloc(1, sizeof(*disk)));
+
+	disk->dev.ops = &sim_ops;
+	disk->random = seed;
+	disk->delay_max = 4;
+	return disk;
+}
+
+void sim_disk_destroy(struct sim_disk *disk)
+{
+	for (uint32_t i = 0; i < WRITES_MAX; i++)
+		forget(&disk->writes[i]);
+	for (uint32_t i = 0; i < SEGMENTS_MAX; i++)
+		sim_disk_remove(disk, i);
+	free(disk);
+}
+
+struct logdev *sim_disk_logdev(struct sim_disk *disk)
+{
+	disk->dead = false;
+	return &disk->dev;
+}
+
+void sim_disk_kill(struct sim_disk *disk)
+{
+	disk->dead = true;
+	for (uint32_t i = 0; i < WRITES_MAX; i++) {
+		struct sim_write *write = &disk->writes[i];
+
+		if (write->stage == STAGE_QUEUED ||
+		    (write->stage == STAGE_STARTED && roll(disk, 2))) {
+			forget(write);
+		} else if (write->stage == STAGE_STARTED) {
+			reach_cache(disk, write, roll(disk, 2));
+			write->stage = STAGE_CACHED;
+		} else if (write->stage == STAGE_SYNCING) {
+			write->stage = STAGE_CACHED;
+		}
+	}
+}
+
+void sim_disk_power_cut(struct sim_disk *disk)
+{
+	uint64_t first = roll(disk, WRITES_MAX);
+
+	disk->dead = true;
+	for (uint32_t i = 0; i < WRITES_MAX; i++) {
+		struct sim_write *write = &disk->writes[(first + i) % WRITES_MAX];
+
+		if (write->stage > STAGE_QUEUED && roll(disk, 2))
+			apply(disk, write, disk->segments[write->number].durable, true);
+		forget(write);
+	}
+	for (uint32_t i = 0; i < SEGMENTS_MAX; i++) {
+		struct sim_segment *segment = &disk->segments[i];
+
+		if (segment->there)
+			memcpy(segment->visible, segment->durable, segment->bytes);
+	}
+}
+
+void sim_disk_fail_write(struct sim_disk *disk, uint32_t count)
+{
+	disk->fail_write = count;
+}
+
+void sim_disk_fail_sync(struct sim_disk *disk, uint32_t count)
+{
+	disk->fail_sync = count;
+}
+
+void sim_disk_space(struct sim_disk *disk, uint64_t bytes)
+{
+	disk->space = bytes;
+}
+
+void sim_disk_delay(struct sim_disk *disk, uint32_t ticks_max)
+{
+	disk->delay_max = ticks_max;
+}
+
+uint8_t *sim_disk_segment(struct sim_disk *disk, uint32_t number, uint64_t *bytes)
+{
+	*bytes = disk->segments[number].bytes;
+	return disk->segments[number].visible;
+}
+
+void sim_disk_flip(struct sim_disk *disk, uint32_t number, uint64_t bit)
+{
+	disk->segments[number].visible[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	disk->segments[number].durable[bit / 8] ^= (uint8_t)(1u << bit % 8);
+}
+
+void sim_disk_remove(struct sim_disk *disk, uint32_t number)
+{
+	free(disk->segments[number].visible);
+	free(disk->segments[number].durable);
+	memset(&disk->segments[number], 0, sizeof(disk->segments[number]));
+}
+
+void sim_disk_rename(struct sim_disk *disk, uint32_t from, uint32_t to)
+{
+	sim_disk_remove(disk, to);
+	disk->segments[to] = disk->segments[from];
+	memset(&disk->segments[from], 0, sizeof(disk->segments[from]));
+}

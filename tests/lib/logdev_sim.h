@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * logdev_sim.h - a disk in memory that may do all that logdev.h allows a disk to do.
+ *
+ * Completions come late and in any order. A power cut keeps what was synced and any subset of the
+ * 512-byte sectors of what was not; a killed process leaves its writes in the disk's cache, whence
+ * a later power cut may still take them. Writes, syncs and new segments fail on demand. Everything
+ * follows from the seed. One thread.
+ */
+#ifndef ABAFT_TESTS_LOGDEV_SIM_H
+#define ABAFT_TESTS_LOGDEV_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/log/logdev.h"
+
+struct sim_disk;
+
+struct sim_disk *sim_disk_create(uint64_t seed);
+void sim_disk_destroy(struct sim_disk *disk);
+
+/* A device over the disk, as logdev_uring_create() gives over a directory. One at a time. */
+struct logdev *sim_disk_logdev(struct sim_disk *disk);
+
+/* Power is cut. The device in use is dead: log_close() then only frees memory. */
+void sim_disk_power_cut(struct sim_disk *disk);
+/* The process is killed: what was started ends or not, the cache stays. The device is dead. */
+void sim_disk_kill(struct sim_disk *disk);
+
+/* From now on: the count-th write or sync fails with EIO (0: never); a new segment only fits while
+ * all have at most `bytes` bytes. */
+void sim_disk_fail_write(struct sim_disk *disk, uint32_t count);
+void sim_disk_fail_sync(struct sim_disk *disk, uint32_t count);
+void sim_disk_space(struct sim_disk *disk, uint64_t bytes);
+/* Ticks (polls) that a write or sync takes, at most. Default 4; 0: done at the next poll. */
+void sim_disk_delay(struct sim_disk *disk, uint32_t ticks_max);
+
+/* Direct access for damage: the bytes of a segment, NULL when there is none. */
+uint8_t *sim_disk_segment(struct sim_disk *disk, uint32_t number, uint64_t *bytes);
+void sim_disk_flip(struct sim_disk *disk, uint32_t number, uint64_t bit);
+void sim_disk_remove(struct sim_disk *disk, uint32_t number);
+void sim_disk_rename(struct sim_disk *disk, uint32_t from, uint32_t to);
+/* A segment with these bytes. */
+void sim_disk_put(struct sim_disk *disk, uint32_t number, const uint8_t *data, uint64_t bytes);
+
+/* The generator behind it: the next number below `limit`. */
+uint64_t sim_random(uint64_t *state, uint64_t limit);
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The log over io_uring and real files, in a directory of its own; a child process is killed in
+ * mid-write. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dataplane/log/format.h"
+#include "dataplane/log/log.h"
+#include "tests/lib/scratch.h"
+
+#define SEGMENT_BYTES (8u << 20)
+
+static char why[512];
+
+static struct log_config config_of(void **state)
+{
+	struct log_config config = {
+		.dir = *state,
+		.number = 7,
+		.segment_bytes = SEGMENT_BYTES,
+		.sync = true,
+	};
+
+	memset(config.node_id, 0xa5, sizeof(config.node_id));
+	return config;
+}
+
+static void fill(uint8_t *at, uint64_t sequence, uint32_t bytes)
+{
+	for (uint32_t i = 0; i < bytes; i++)
+		at[i] = (uint8_t)(sequence * 31 + i * 7 + i / 251);
+}
+
+static uint32_t bytes_of(uint64_t sequence)
+{
+	return sequence % 97 == 0 ? LOG_RECORD_BYTES_MAX : (uint32_t)(sequence * 7919 % 20000);
+}
+
+static bool append(struct log *log, uint64_t sequence)
+{
+	uint32_t bytes = bytes_of(sequence);
+	uint8_t *at = log_reserve(log, bytes);
+
+	if (!at)
+		return false;
+	fill(at, sequence, bytes);
+	assert_int_equal(log_append(log, bytes, (uint8_t)(1 + sequence % 2)), sequence);
+	return true;
+}
+
+static int check(void *arg, uint64_t sequence, uint8_t type, const uint8_t *data, uint32_t bytes)
+{
+	static uint8_t expected[LOG_RECORD_BYTES_MAX];
+	uint64_t *last = arg;
+
+	fill(expected, sequence, bytes_of(sequence));
+	if (sequence != *last + 1 || type != 1 + sequence % 2 || bytes != bytes_of(sequence) ||
+	    memcmp(expected, data, bytes))
+		return -EPROTO;
+	*last = sequence;
+	return 0;
+}
+
+/* Sleeps until the log has something; fails the test when it does not wake. */
+static void sleep_on(struct log *log)
+{
+	struct pollfd fd = {.fd = log_sleep_fd(log), .events = POLLIN};
+
+	assert_int_equal(poll(&fd, 1, 5000), 1);
+}
+
+static struct log *reopen(struct log_config *config, uint64_t *last)
+{
+	struct log_tail *tail = NULL;
+	struct log *log;
+	int error;
+
+	*last = 0;
+	error = log_recover(config, check, last, &tail, why, sizeof(why));
+	if (error && error != -ENOENT)
+		fail_msg("%s", why);
+	if (log_open(&log, config, tail, why, sizeof(why)))
+		fail_msg("%s", why);
+	log_tail_free(tail);
+	assert_int_equal(log_durable(log), *last);
+	return log;
+}
+
+static void run(struct log *log, uint64_t from, uint64_t to)
+{
+	while (from <= to || log_busy(log)) {
+		while (from <= to && append(log, from))
+			from++;
+		log_submit(log);
+		if (log_busy(log))
+			sleep_on(log);
+		else
+			usleep(1000); /* the next segment is being made */
+		log_poll(log);
+		assert_int_equal(log_error(log), 0);
+	}
+}
+
+static void round_trip(void **state)
+{
+	struct log_config config = config_of(state);
+	struct log_stats stats;
+	uint64_t last;
+	struct log *log = reopen(&config, &last);
+
+	run(log, 1, 300);
+	log_stats(log, &stats);
+	assert_int_equal(stats.records, 300);
+	assert_true(stats.groups > 3 && stats.segments > 1);
+	log_close(log);
+	log = reopen(&config, &last);
+	assert_int_equal(last, 300);
+	run(log, 301, 320);
+	log_close(log);
+	log = reopen(&config, &last);
+	assert_int_equal(last, 320);
+	log_close(log);
+}
+
+/* One record at a time: each is woken for by the descriptor alone. */
+static void sleeper_wakes(void **state)
+{
+	struct log_config config = config_of(state);
+	uint64_t last;
+	struct log *log = reopen(&config, &last);
+
+	for (uint64_t i = 1; i <= 50; i++) {
+		assert_true(append(log, i));
+		log_submit(log);
+		while (log_poll(log) < i)
+			sleep_on(log);
+	}
+	log_close(log);
+}
+
+static void *own(void *arg)
+{
+	run(arg, 1, 40);
+	log_close(arg);
+	return NULL;
+}
+
+static void opener_hands_over_to_owner(void **state)
+{
+	struct log_config config = config_of(state);
+	pthread_t owner;
+	uint64_t last;
+	struct log *log = reopen(&config, &last);
+
+	assert_int_equal(pthread_create(&owner, NULL, own, log), 0);
+	pthread_join(owner, NULL);
+	log = reopen(&config, &last);
+	assert_int_equal(last, 40);
+	log_close(log);
+}
+
+/* A child appends without end and publishes what is durable in shared memory, until it is killed.
+ */
+static void child(struct log_config *config, volatile uint64_t *durable)
+{
+	uint64_t next, last = 0;
+	struct log_tail *tail = NULL;
+	struct log *log;
+
+	if (log_recover(config, check, &last, &tail, why, sizeof(why)) < 0 && tail)
+		_exit(1);
+	if (log_open(&log, config, tail, why, sizeof(why)))
+		_exit(2);
+	for (next = last + 1;;) {
+		if (append(log, next))
+			next++;
+		log_submit(log);
+		*durable = log_poll(log);
+	}
+}
+
+static void kill_loses_nothing(void **state)
+{
+	struct log_config config = config_of(state);
+	volatile uint64_t *durable =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t last = 0;
+
+	for (int i = 0; i < 5; i++) {
+		struct log_tail *tail;
+		pid_t pid;
+
+		*durable = 0;
+		pid = fork();
+		if (pid == 0)
+			child(&config, durable);
+		for (int waited = 0; *durable < last + 20 && waited < 5000; waited++)
+			usleep(1000);
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		last = 0;
+		if (log_recover(&config, check, &last, &tail, why, sizeof(why)))
+			fail_msg("%s", why);
+		log_tail_free(tail);
+		assert_true(*durable > 0 && last >= *durable);
+	}
+	munmap((void *)(uintptr_t)durable, 4096);
+}
+
+static void log_is_used_by_one(void **state)
+{
+	struct log_config config = config_of(state);
+	struct log_tail *tail;
+	struct log *log, *other;
+	uint64_t last;
+
+	log = reopen(&config, &last);
+	log_close(log);
+	assert_int_equal(log_open(&other, &config, NULL, why, sizeof(why)), -EEXIST);
+	assert_non_null(strstr(why, "recover it first"));
+	config.number = 8;
+	assert_int_equal(log_recover(&config, check, &last, &tail, why, sizeof(why)), -ENOENT);
+	config.segment_bytes = 1u << 20;
+	assert_int_equal(log_open(&other, &config, NULL, why, sizeof(why)), -EINVAL);
+}
+
+static void segment_cut_short_in_the_making_is_no_segment(void **state)
+{
+	struct log_config config = config_of(state);
+	char path[512];
+	uint64_t last;
+	struct log *log = reopen(&config, &last);
+	int fd;
+
+	run(log, 1, 3);
+	log_close(log);
+	snprintf(path, sizeof(path), "%s/log-007/seg-00000009.new", (char *)*state);
+	fd = open(path, O_CREAT | O_WRONLY, 0644);
+	assert_true(fd >= 0);
+	close(fd);
+	log = reopen(&config, &last);
+	assert_int_equal(last, 3);
+	log_close(log);
+}
+
+/* Without CAP_IPC_LOCK registered buffers may exceed RLIMIT_MEMLOCK: the log works without. */
+static void works_without_registered_buffers(void **state)
+{
+	struct log_config config = config_of(state);
+	struct rlimit little = {1 << 20, 1 << 20}; /* enough for the ring */
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		uint64_t last;
+		struct log *log;
+
+		if (setrlimit(RLIMIT_MEMLOCK, &little) || (geteuid() == 0 && setuid(65534)))
+			_exit(77);
+		log = reopen(&config, &last);
+		run(log, 1, 30);
+		log_close(log);
+		log = reopen(&config, &last);
+		log_close(log);
+		_exit(last == 30 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int setup_open(void **state)
+{
+	if (scratch_setup(state))
+		return -1;
+	return chmod(*state, 0777);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup_open, scratch_teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(round_trip),
+		CASE(sleeper_wakes),
+		CASE(opener_hands_over_to_owner),
+		CASE(kill_loses_nothing),
+		CASE(log_is_used_by_one),
+		CASE(segment_cut_short_in_the_making_is_no_segment),
+		CASE(works_without_registered_buffers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
