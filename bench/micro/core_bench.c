@@ -48,12 +48,21 @@ static void *map(uint64_t bytes)
 		return NULL;
 	p = (uint8_t *)(((uintptr_t)p + (2u << 20) - 1) & ~(uintptr_t)((2u << 20) - 1));
 	madvise(p, bytes, MADV_HUGEPAGE);
+	memset(p, 0, bytes);
 	return p;
 }
 
 static void unmap(void *memory, uint64_t bytes)
 {
 	munmap(memory, bytes);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static uint64_t next_random(struct bench *b)
@@ -154,6 +163,7 @@ static uint64_t run_burst(struct bench *b, uint32_t n)
 	uint64_t start = __rdtsc();
 	uint32_t out_bytes;
 
+	b->wall_us = now_us();
 	node_pass_begin(b->node, (struct now){.wall_us = b->wall_us, .mono_us = b->wall_us});
 	for (uint32_t i = 0; i < n; i++)
 		node_ahead(b->node, b->packets[i], b->bytes[i]);
@@ -168,7 +178,6 @@ static uint64_t run_burst(struct bench *b, uint32_t n)
 	node_durable(b->node, b->seq, done, b);
 	node_tick(b->node);
 	node_pass_end(b->node);
-	b->wall_us += 20;
 	return __rdtsc() - start;
 }
 
@@ -179,9 +188,13 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static void measure(struct bench *b, const char *what, uint8_t code, uint32_t n, uint32_t burst)
+static void measure(struct bench *b, const char *only, const char *what, uint8_t code, uint32_t n,
+		    uint32_t burst)
 {
 	double cycles[ROUNDS];
+
+	if (!strstr(what, only))
+		return;
 
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		uint64_t sum = 0;
@@ -198,8 +211,11 @@ static void measure(struct bench *b, const char *what, uint8_t code, uint32_t n,
 	       cycles[ROUNDS / 2], cycles[0]);
 }
 
-int main(void)
+/* An argument picks the lines that contain it. */
+int main(int argc, char **argv)
 {
+	const char *only = argc > 1 ? argv[1] : "";
+
 	struct store_config store = {.workers = 1,
 				     .keys_max = KEYS * 2,
 				     .memory_bytes = 2ull << 30,
@@ -221,7 +237,7 @@ int main(void)
 		return 1;
 	}
 	b->random = 88172645463325252ull;
-	b->wall_us = (uint64_t)time(NULL) * 1000000;
+	b->wall_us = now_us();
 	node_attach_log(b->node, &log);
 	for (uint32_t key = 0; key < KEYS; key += 8) {
 		make_packet(b, 0, ABAFT_OP_PUT, 8, key);
@@ -230,9 +246,9 @@ int main(void)
 	printf("core_bench: %u keys of 16 bytes, values of %u bytes, whole transactions\n", KEYS,
 	       VALUE_BYTES);
 	for (uint32_t burst = 1; burst <= ABAFT_BURST; burst *= 32) {
-		measure(b, "atomic read of 1 key", ABAFT_OP_GET, 1, burst);
-		measure(b, "atomic read of 4 keys", ABAFT_OP_GET, 4, burst);
-		measure(b, "commit of 2 puts", ABAFT_OP_PUT, 2, burst);
+		measure(b, only, "atomic read of 1 key", ABAFT_OP_GET, 1, burst);
+		measure(b, only, "atomic read of 4 keys", ABAFT_OP_GET, 4, burst);
+		measure(b, only, "commit of 2 puts", ABAFT_OP_PUT, 2, burst);
 	}
 	node_destroy(b->node);
 	store_destroy(b->store);

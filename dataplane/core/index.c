@@ -18,6 +18,7 @@
 
 #include <abaft/limits.h>
 
+#include "dataplane/core/bytes.h"
 #include "dataplane/core/lock.h"
 
 #define POINTER_BITS 48
@@ -105,7 +106,7 @@ static bool slot_is(uint64_t slot, struct key_id id, const uint8_t *key, uint32_
 	const struct key *k = slot_key(slot);
 
 	return k && (slot & ~POINTER_MASK) == slot_tag(id) && key_id_equal(k->id, id) &&
-	       k->bytes == bytes && memcmp(k->data, key, bytes) == 0;
+	       k->bytes == bytes && bytes_equal(k->data, key, bytes);
 }
 
 struct key *index_find(const struct index *index, struct key_id id, const uint8_t *key,

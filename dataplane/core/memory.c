@@ -37,10 +37,10 @@ static uint32_t class_blocks(uint32_t class)
 	return MEMORY_SPAN_BYTES / class_bytes(class);
 }
 
-/* Blocks a worker caches: 128 KiB worth, at least 2, an even number. */
+/* Blocks a worker caches: 256 KiB worth, at least 2, an even number. */
 static uint32_t class_cached(uint32_t class)
 {
-	uint32_t n = (128u << 10) / class_bytes(class);
+	uint32_t n = (256u << 10) / class_bytes(class);
 
 	return n < 2 ? 2 : n > MEMORY_CACHE_BLOCKS ? MEMORY_CACHE_BLOCKS : n & ~1u;
 }

@@ -17,10 +17,10 @@ int outcome_init(struct outcome_table *table, const struct mapper *mapper, uint3
 {
 	uint32_t heads = 64;
 
-	if (size == 0 || size > 1u << 30)
+	if (size == 0 || size > 1u << 28)
 		return -EINVAL;
 	memset(table, 0, sizeof(*table));
-	while (heads < size)
+	while (heads < 2ull * size) /* most chains are empty: one miss tells an id is new */
 		heads *= 2;
 	table->size = size;
 	table->mask = heads - 1;
@@ -58,7 +58,7 @@ void outcome_prefetch(const struct outcome_table *table, const uint8_t id[16])
 const struct outcome *outcome_find(const struct outcome_table *table, const uint8_t id[16])
 {
 	for (uint32_t i = *head_of(table, id); i; i = table->ring[i - 1].next)
-		if (memcmp(table->ring[i - 1].id, id, 16) == 0)
+		if (id_equal(table->ring[i - 1].id, id))
 			return &table->ring[i - 1];
 	return NULL;
 }

@@ -60,7 +60,7 @@ struct txn *txn_find(const struct txn_table *table, const uint8_t id[16])
 	struct txn *txn;
 
 	LIST_FOREACH(txn, bucket_of(table, id), hash)
-	if (memcmp(txn->id, id, 16) == 0)
+	if (id_equal(txn->id, id))
 		return txn;
 	return NULL;
 }
