@@ -30,7 +30,7 @@ int command_failed(const char *what, int err)
 		if (by_retry[i].retry != retry)
 			continue;
 		advice = by_retry[i].advice;
-		code = by_retry[i].code;
+		code = (int)by_retry[i].code;
 	}
 	if (err == ABAFT_TIMEOUT)
 		advice = "see that abaftd runs there (--address, --port), or allow more --timeout";
