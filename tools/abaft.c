@@ -25,6 +25,8 @@ static const struct subcommand subcommands[] = {
 	{"shell", command_shell, "type operations one after another"},
 	{"status", command_status, "a node's counters, or the outcome of a transaction"},
 	{"check", command_check, "judge histories of transactions"},
+	{"demo", command_demo, "see functions killed and retried, without abaft and with it"},
+	{"demo-function", command_demo_function, NULL},
 	{"version", command_version, "print the version"},
 };
 

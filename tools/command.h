@@ -76,6 +76,8 @@ int command_txn(int argc, char **argv);
 int command_shell(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_demo(int argc, char **argv);
+int command_demo_function(int argc, char **argv);
 int command_version(int argc, char **argv);
 
 #endif
