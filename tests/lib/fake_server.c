@@ -116,15 +116,23 @@ static void *run(void *arg)
 struct fake_server *fake_server_start(int family, uint16_t workers)
 {
 	struct fake_server *server = calloc(1, sizeof(*server));
-	uint16_t port = 0;
+	uint16_t port;
 
 	if (!server)
 		abort();
 	server->node = fake_node_create(workers);
 	server->random = 1;
 	pthread_mutex_init(&server->lock, NULL);
-	server->stray = listen_on(family, &port);
-	if (server->stray < 0 || !listen_all(server, family, workers) || pipe(server->stop) ||
+	if (!listen_all(server, family, workers))
+		abort();
+	/* A stranger: outside the ports that workers may have. */
+	server->stray = -1;
+	do {
+		close(server->stray);
+		port = 0;
+		server->stray = listen_on(family, &port);
+	} while (port >= server->port && port < server->port + ABAFT_WORKERS_MAX);
+	if (server->stray < 0 || pipe(server->stop) ||
 	    pthread_create(&server->thread, NULL, run, server))
 		abort();
 	return server;
