@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log_fake.c - see log_fake.h. */
+#include "tests/lib/log_fake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int log_fake_init(struct log_fake *log, uint64_t records_max, uint64_t bytes_max)
+{
+	memset(log, 0, sizeof(*log));
+	log->records_max = records_max;
+	log->bytes_max = bytes_max;
+	log->records = calloc(records_max, sizeof(*log->records));
+	log->space = malloc(bytes_max);
+	if (log->records && log->space)
+		return 0;
+	log_fake_fini(log);
+	return -ENOMEM;
+}
+
+void log_fake_fini(struct log_fake *log)
+{
+	free(log->records);
+	free(log->space);
+	log->records = NULL;
+	log->space = NULL;
+}
+
+static uint8_t *reserve(void *arg, uint32_t bytes)
+{
+	struct log_fake *log = arg;
+
+	log->reserves++;
+	if (log->busy || log->error || log->reserve_error || log->count == log->records_max ||
+	    log->used + bytes > log->bytes_max) {
+		log->refused++;
+		if (log->reserve_error)
+			log->error = log->reserve_error;
+		return NULL;
+	}
+	log->reserved = bytes;
+	return log->space + log->used;
+}
+
+static uint64_t append(void *arg, uint32_t bytes, uint8_t type)
+{
+	struct log_fake *log = arg;
+
+	if (bytes == 0 || bytes > log->reserved)
+		abort(); /* an append without a reservation that holds it */
+	log->records[log->count++] = (struct log_fake_record){
+		.data = log->space + log->used, .bytes = bytes, .type = type};
+	log->used += (bytes + 7) & ~7u;
+	log->reserved = 0;
+	return log->count;
+}
+
+static int error(void *arg)
+{
+	return ((struct log_fake *)arg)->error;
+}
+
+struct node_log log_fake_ops(struct log_fake *log)
+{
+	return (struct node_log){.log = log, .reserve = reserve, .append = append, .error = error};
+}
+
+uint64_t log_fake_sync(struct log_fake *log, uint64_t n)
+{
+	uint64_t left = log->count - log->durable;
+
+	log->durable += n < left ? n : left;
+	return log->durable;
+}
+
+void log_fake_crash(struct log_fake *log)
+{
+	log->count = log->durable;
+	log->used = 0;
+	if (log->count > 0) {
+		const struct log_fake_record *last = &log->records[log->count - 1];
+
+		log->used = ((uint64_t)(last->data - log->space) + last->bytes + 7) & ~7ull;
+	}
+	log->reserved = 0;
+}
+
+int log_fake_replay(const struct log_fake *log, uint64_t from, struct node *nodes[],
+		    uint32_t workers)
+{
+	for (uint64_t i = from; i < log->durable; i++) {
+		const struct log_fake_record *r = &log->records[i];
+		int err = node_recover(nodes, workers, r->type, r->data, r->bytes);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}

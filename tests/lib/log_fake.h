@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log_fake.h - a commit log in memory for tests of the core: bounded, in order, durable when the
+ * test says so, and failing where it asks.
+ *
+ * It is the other side of struct node_log. A test appends through a node, calls log_fake_sync()
+ * and hands log->durable to node_durable(). log_fake_crash() keeps what is durable; log_fake_replay
+ * gives it to node_recover().
+ */
+#ifndef ABAFT_TESTS_LOG_FAKE_H
+#define ABAFT_TESTS_LOG_FAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/core/node.h"
+
+struct log_fake_record {
+	uint8_t *data;
+	uint32_t bytes;
+	uint8_t type;
+};
+
+struct log_fake {
+	struct log_fake_record *records; /* sequence number i + 1 */
+	uint64_t count, records_max;
+	uint8_t *space; /* all records' bytes */
+	uint64_t used, bytes_max;
+	uint32_t reserved; /* bytes of an open reservation */
+	uint64_t durable;
+	/* Misbehaviour. */
+	bool busy;	   /* reserve() returns NULL */
+	int error;	   /* what error() says */
+	int reserve_error; /* becomes `error` when a reservation is refused */
+	uint64_t reserves, refused;
+};
+
+/* 0 or -ENOMEM. When it is full it is busy for ever: reserve() returns NULL. */
+int log_fake_init(struct log_fake *log, uint64_t records_max, uint64_t bytes_max)
+	__attribute__((warn_unused_result));
+void log_fake_fini(struct log_fake *log);
+/* What node_attach_log() takes. */
+struct node_log log_fake_ops(struct log_fake *log);
+
+/* Up to n more records become durable; returns the sequence number of the last durable one. */
+uint64_t log_fake_sync(struct log_fake *log, uint64_t n);
+/* Forgets what is not durable, as a crash does. */
+void log_fake_crash(struct log_fake *log);
+/* Hands durable records from, from + 1, ... (0: the first) to node_recover(). Returns its first
+ * error or 0. */
+int log_fake_replay(const struct log_fake *log, uint64_t from, struct node *nodes[],
+		    uint32_t workers) __attribute__((warn_unused_result));
+
+#endif
