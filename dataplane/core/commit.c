@@ -102,8 +102,11 @@ static bool build(struct node *node, struct txn *txn)
 			build_free(node, txn);
 			return false;
 		}
-		*w->version =
-			(struct version){.commit = commit, .kind = w->kind, .place = (uint16_t)i};
+		*w->version = (struct version){.commit = commit,
+					       .bloom = set->bloom,
+					       .bytes = w->bytes,
+					       .kind = w->kind,
+					       .place = (uint16_t)i};
 		commit->key[i].hi = w->id.hi;
 		atomic_store_explicit(&commit->key[i].lo, w->id.lo, memory_order_relaxed);
 	}
