@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
-"""port_test.py - AF_XDP ports and steering over real interfaces, in namespaces of the test's own:
-requests come back, everything else reaches the kernel, and nothing stays behind, also after kill -9.
+"""port_test.py - AF_XDP ports and steering over real interfaces, in namespaces of its own:
+requests come back, the rest reaches the kernel, nothing stays behind, also after kill -9.
 
     port_test.py ECHO PASS   the programs built from echo.c and pass.bpf.c
 """
