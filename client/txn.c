@@ -100,10 +100,11 @@ void txn_pause(struct txn_flight *flight, uint64_t now_us)
 	uint32_t doublings = flight->tries > 1 ? flight->tries - 1u : 0;
 	uint64_t pause_us = shared->resend_us;
 
-	while (doublings-- && pause_us < TXN_PAUSE_US_MAX)
+	while (doublings-- && pause_us < TXN_PAUSE_US_MAX) {
 		pause_us *= 2;
-	if (pause_us > TXN_PAUSE_US_MAX)
-		pause_us = TXN_PAUSE_US_MAX;
+		if (pause_us > TXN_PAUSE_US_MAX)
+			pause_us = TXN_PAUSE_US_MAX;
+	}
 	pause_us = pause_us - pause_us / 4 + jitter(shared, pause_us / 2 + 1);
 	timers_set(&shared->timers, &flight->timer, now_us + pause_us);
 }
