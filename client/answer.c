@@ -75,7 +75,7 @@ uint32_t txn_encode(const struct txn_flight *flight, uint8_t *buf)
 	return packet_finish(&writer, &header);
 }
 
-struct txn_flight *txn_find(struct txn_shared *shared, const struct packet_header *header)
+struct txn_flight *txn_flight_of(struct txn_shared *shared, const struct packet_header *header)
 {
 	uint32_t slot = (uint32_t)header->request;
 	struct txn_flight *flight;

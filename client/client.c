@@ -119,7 +119,7 @@ int abaft_begin(struct abaft *client, const struct abaft_begin *begin, struct ab
 	if (!begin || (!begin->id && !begin->context))
 		abaft_id_new(&id);
 	txn = link_owner(client->free.next, struct abaft_txn, link);
-	err = txn_begin(txn, begin, &id);
+	err = txn_take_up(txn, begin, &id);
 	if (err)
 		return err;
 	link_remove(&txn->link);
@@ -135,7 +135,7 @@ int client_begin_own(struct abaft *client, const struct abaft_id *id, struct aba
 	if (client->driving || txn->state != TXN_FREE)
 		return ABAFT_BUSY;
 	*out = txn;
-	return txn_begin(txn, NULL, id);
+	return txn_take_up(txn, NULL, id);
 }
 
 void abaft_end(struct abaft_txn *txn)
@@ -149,7 +149,7 @@ void abaft_end(struct abaft_txn *txn)
 	client = client_of(txn);
 	pending = txn->state == TXN_RUNNING || txn->state == TXN_DONE;
 	done = txn->done;
-	txn_end(txn);
+	txn_drop(txn);
 	if (pending && done) {
 		txn->state = TXN_ENDING;
 		done(txn->arg, txn, ABAFT_CANCELLED);

@@ -69,7 +69,8 @@ static int context_parse(const char *text, struct abaft_id *id, uint64_t *instan
 	return ABAFT_OK;
 }
 
-int txn_begin(struct abaft_txn *txn, const struct abaft_begin *begin, const struct abaft_id *fresh)
+int txn_take_up(struct abaft_txn *txn, const struct abaft_begin *begin,
+		const struct abaft_id *fresh)
 {
 	static const struct abaft_begin none;
 	struct abaft_id id = *fresh;

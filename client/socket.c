@@ -181,7 +181,7 @@ static void take(struct abaft *client, const struct client_slot *slot, uint32_t 
 	client->stats.packets_received++;
 	if (client_is_node(client, &slot->address) && bytes <= ABAFT_PACKET_BYTES_MAX &&
 	    packet_open(&cursor, &header, slot->bytes, bytes) == PACKET_OK) {
-		flight = txn_find(&client->shared, &header);
+		flight = txn_flight_of(&client->shared, &header);
 		if (flight) {
 			txn_answer(flight, &header, &cursor, now_us);
 			return;

@@ -58,7 +58,7 @@ uint32_t txn_owner(const struct abaft_id *id, uint32_t workers)
 	return (uint32_t)((uint64_t)hash * workers >> 32);
 }
 
-void txn_end(struct abaft_txn *txn)
+void txn_drop(struct abaft_txn *txn)
 {
 	/* The caller's results may be gone with the caller: they are left alone. */
 	txn->ops_count = 0;

@@ -11,7 +11,7 @@
  *  - when shared->timers' first timer is due, call txn_timer(); flights to be sent again are then
  *    linked in shared->resend;
  *  - for each packet: txn_encode(), send, txn_sent();
- *  - for each answer: packet_open(), txn_find(), txn_answer();
+ *  - for each answer: packet_open(), txn_flight_of(), txn_answer();
  *  - transactions whose submit has ended are linked in shared->done.
  */
 #ifndef ABAFT_CLIENT_TXN_H
@@ -125,10 +125,10 @@ struct abaft_txn {
 /* Gives all flights and transactions their places; `txns` of them, zeroed. */
 void txn_setup(struct txn_shared *shared, struct abaft_txn *txns, uint32_t count);
 /* Begins with a free transaction. INVALID: `begin` contradicts itself or its context is none. */
-int txn_begin(struct abaft_txn *txn, const struct abaft_begin *begin, const struct abaft_id *fresh)
-	__attribute__((warn_unused_result));
+int txn_take_up(struct abaft_txn *txn, const struct abaft_begin *begin,
+		const struct abaft_id *fresh) __attribute__((warn_unused_result));
 /* Drops what it holds and all its packets; the transaction is then free. */
-void txn_end(struct abaft_txn *txn);
+void txn_drop(struct abaft_txn *txn);
 /* Frees the memory too. */
 void txn_destroy(struct abaft_txn *txn);
 
@@ -153,7 +153,7 @@ void txn_timer(struct txn_shared *shared, struct timer *timer);
 void txn_finish(struct abaft_txn *txn, int err);
 
 /* The flight an answer belongs to, or NULL. */
-struct txn_flight *txn_find(struct txn_shared *shared, const struct packet_header *header);
+struct txn_flight *txn_flight_of(struct txn_shared *shared, const struct packet_header *header);
 /* Takes the answer to a flight in flight. */
 void txn_answer(struct txn_flight *flight, const struct packet_header *header,
 		struct packet_cursor *cursor, uint64_t now_us);

@@ -95,7 +95,7 @@ static void answers(struct world *w, bool right, const uint8_t *data, size_t siz
 		if (right)
 			fill_in(w, flight, bytes, len);
 		if (packet_open(&cursor, &header, bytes, len) == PACKET_OK &&
-		    (flight = txn_find(&w->shared, &header)))
+		    (flight = txn_flight_of(&w->shared, &header)))
 			txn_answer(flight, &header, &cursor, now_us);
 		free(bytes);
 		data += len + 1;
@@ -123,10 +123,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					.flights_max = WINDOW};
 	w->shared.timers = (struct timers){.heap = w->heap, .max = WINDOW + 1};
 	txn_setup(&w->shared, &w->txn, 1);
-	if (size && w->value && w->buf && !txn_begin(&w->txn, NULL, &id) &&
+	if (size && w->value && w->buf && !txn_take_up(&w->txn, NULL, &id) &&
 	    !prepare(w, data[0] & 127) && !txn_start(&w->txn, 0))
 		answers(w, data[0] & 128, data + 1, size - 1);
-	txn_end(&w->txn);
+	txn_drop(&w->txn);
 	/* What has ended leaves nothing behind. */
 	if (w->shared.timers.count || w->txn.flying)
 		abort();

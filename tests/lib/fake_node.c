@@ -426,7 +426,7 @@ static bool failed(const struct work *work, uint32_t at, uint8_t code)
 	return code != ABAFT_OP_STATUS && status != ABAFT_OK && status != ABAFT_NOT_FOUND;
 }
 
-static struct fake_txn *txn_find(struct fake_node *node, const uint8_t id[16])
+static struct fake_txn *txn_flight_of(struct fake_node *node, const uint8_t id[16])
 {
 	struct fake_txn *txn = node->txns;
 
@@ -461,7 +461,7 @@ static int admit(struct work *work)
 		work->node->refusals--;
 		return work->node->refuse;
 	}
-	work->txn = txn_find(work->node, header->txn);
+	work->txn = txn_flight_of(work->node, header->txn);
 	if (code == ABAFT_OP_STATUS || code == ABAFT_OP_INFO)
 		return ABAFT_OK;
 	if (flags & ABAFT_FLAG_OPEN) {

@@ -38,7 +38,7 @@ void fake_path_destroy(struct fake_path *path)
 {
 	for (uint32_t i = 0; i < path->txns_count; i++) {
 		if (path->txns[i].state != TXN_FREE)
-			txn_end(&path->txns[i]);
+			txn_drop(&path->txns[i]);
 		txn_destroy(&path->txns[i]);
 	}
 	timers_destroy(&path->shared.timers);
@@ -124,7 +124,7 @@ static void arrive(struct fake_path *path, struct fake_packet *packet)
 	if (packet->bytes > path->answer_bytes_most)
 		path->answer_bytes_most = packet->bytes;
 	if (packet_open(&cursor, &header, packet->data, packet->bytes) == PACKET_OK)
-		flight = txn_find(&path->shared, &header);
+		flight = txn_flight_of(&path->shared, &header);
 	if (flight)
 		txn_answer(flight, &header, &cursor, path->now_us);
 	else
@@ -164,7 +164,7 @@ struct abaft_txn *fake_path_begin(struct fake_path *path, uint32_t i,
 	struct abaft_id id;
 
 	abaft_id_new(&id);
-	if (txn_begin(txn, begin, &id))
+	if (txn_take_up(txn, begin, &id))
 		abort();
 	return txn;
 }

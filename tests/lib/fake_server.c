@@ -78,7 +78,10 @@ static void serve(struct fake_server *server, uint16_t worker)
 	server->received[worker]++;
 	if (lost(server))
 		return;
-	bytes = fake_node_handle(server->node, in, (uint32_t)n, out);
+	if (server->handle)
+		bytes = server->handle(server->handle_arg, in, (uint32_t)n, out);
+	else
+		bytes = fake_node_handle(server->node, in, (uint32_t)n, out);
 	if (server->node->seen_count > seen)
 		server->node->seen[seen].port = worker;
 	if (server->silent) {

@@ -25,7 +25,10 @@ struct fake_server {
 	uint32_t silent;		     /* the next requests that get no answer */
 	uint32_t lose_permille;		     /* requests and answers lost */
 	bool twice;			     /* each answer is sent two times */
-	bool from_stranger;		     /* answers come from another port */
+	/* Instead of the fake node: returns the answer's bytes, 0 for none. */
+	uint32_t (*handle)(void *arg, const uint8_t *in, uint32_t bytes, uint8_t *out);
+	void *handle_arg;
+	bool from_stranger; /* answers come from another port */
 	uint32_t random;
 };
 

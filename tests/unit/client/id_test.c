@@ -82,7 +82,7 @@ static int begin_with(struct fake_path *path, const char *context, const struct 
 	struct abaft_id fresh;
 
 	abaft_id_new(&fresh);
-	return txn_begin(&path->txns[0], &begin, &fresh);
+	return txn_take_up(&path->txns[0], &begin, &fresh);
 }
 
 static void contexts(void **state)

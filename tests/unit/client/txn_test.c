@@ -64,7 +64,7 @@ static void round_trip(struct fake_path *path, uint32_t bytes)
 	assert_int_equal(fake_path_run(path, txn), ABAFT_OK);
 	assert_int_equal(result.status, ABAFT_OK);
 	assert_true(result.version.time > 0);
-	txn_end(txn);
+	txn_drop(txn);
 	stored = fake_node_value(path->node, "k");
 	assert_non_null(stored);
 	assert_int_equal(stored->total, bytes);
@@ -79,7 +79,7 @@ static void round_trip(struct fake_path *path, uint32_t bytes)
 	assert_int_equal(result.len, bytes);
 	assert_memory_equal(back, value, bytes);
 	assert_int_equal(back[bytes], 0xee);
-	txn_end(txn);
+	txn_drop(txn);
 }
 
 static void values_of_all_sizes(void **state)
@@ -164,7 +164,7 @@ static void corrupted_answers_never_hurt(void **state)
 		get(txn, "a", back, 100, NULL);
 		commit(txn, NULL);
 		(void)!fake_path_run(path, txn);
-		txn_end(txn);
+		txn_drop(txn);
 	}
 	assert_true(path->ignored > 0);
 }
@@ -228,7 +228,7 @@ static void commit_beside_gets(void **state)
 	commit(txn, NULL);
 	assert_int_equal(fake_path_run(path, txn), ABAFT_OK);
 	assert_int_equal(path->node->seen_count, 1); /* 80 + 3 x 32 + 2 x 616 = 1408 */
-	txn_end(txn);
+	txn_drop(txn);
 	txn = fake_path_begin(path, 0, NULL);
 	get(txn, "a", back, 616, NULL);
 	get(txn, "b", back, 700, NULL);
