@@ -83,6 +83,15 @@ static const struct key keys[] = {
 	 "How much is told on standard error: error, warning, info or debug."},
 };
 
+/* The defaults above that limits.h names; unit tests hold the table to its text. */
+_Static_assert(ABAFT_UDP_PORT_DEFAULT == 7400, "udp-port");
+_Static_assert(ABAFT_KEYS_DEFAULT == 1048576 && ABAFT_OUTCOMES_DEFAULT == 1048576,
+	       "keys, outcomes");
+_Static_assert(ABAFT_OUTCOME_WINDOW_MS == 10 * 60000, "window");
+_Static_assert(ABAFT_CLOCK_SKEW_MS == 60 * 1000, "skew");
+_Static_assert(ABAFT_TXN_DEADLINE_MS_DEFAULT == 30 * 1000, "deadline");
+_Static_assert(ABAFT_LOG_SEGMENT_BYTES_DEFAULT == 64 * MIB, "segment-size");
+
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 _Static_assert(KEYS <= CONFIG_KEYS_MAX, "room to note each key's line");
 

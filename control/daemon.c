@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon.c - see daemon.h.
+ */
+#include "control/daemon.h"
+
+#include <errno.h>
+#include <rte_lcore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "control/huge.h"
+#include "dataplane/core/node.h"
+#include "dataplane/log/log.h"
+#include "dataplane/xcore/handover.h"
+
+/* Frames a queue's own rings take up, beside those that wait for the log. */
+#define QUEUE_BUFFERS 8191u
+/* One frame buffer with its share of the pool's bookkeeping. */
+#define BUFFER_BYTES  2560u
+/* What DPDK itself wants. */
+#define EAL_MIB	      64u
+
+static uint64_t random_u64(void)
+{
+	uint64_t value = 0;
+
+	/* The pool is seeded long before a daemon starts; then this neither waits nor fails. */
+	if (getrandom(&value, sizeof(value), 0) != (ssize_t)sizeof(value))
+		value = (uint64_t)(uintptr_t)&value;
+	return value;
+}
+
+static uint32_t frame_buffers(const struct daemon *d)
+{
+	return d->spec.queues * QUEUE_BUFFERS + d->workers * ABAFT_COMMITS_PENDING_MAX;
+}
+
+static int start_eal(struct daemon *d, char *why)
+{
+	struct eal_config eal = {
+		.memory_mib = EAL_MIB + (uint32_t)((uint64_t)frame_buffers(d) * BUFFER_BYTES >> 20),
+		.huge_pages = d->config->huge_pages,
+		.pci = d->spec.kind == PORT_PCI ? d->spec.name : NULL,
+		.verbose = d->report->level == REPORT_DEBUG,
+	};
+	int err = port_eal_start(&eal, why);
+
+	d->eal = err == 0;
+	return err;
+}
+
+static int start_nodes(struct daemon *d, char *why)
+{
+	const struct config *config = d->config;
+	struct store_config store = {.workers = d->workers,
+				     .keys_max = config->keys,
+				     .memory_bytes = config->memory_bytes,
+				     .seed = random_u64(),
+				     .map = config->huge_pages ? huge_map : NULL,
+				     .unmap = config->huge_pages ? huge_unmap : NULL};
+	int err = store_create(&d->store, &store);
+
+	for (uint32_t w = 0; w < d->workers && err == 0; w++) {
+		struct node_config node = {.worker = w,
+					   .origin = (uint32_t)config->node << 8 | w,
+					   .txns_max = (uint32_t)config->txns,
+					   .outcomes_max = (uint32_t)config->outcomes,
+					   .window_ms = config->window_ms,
+					   .skew_ms = config->skew_ms,
+					   .deadline_ms = (uint32_t)config->deadline_ms,
+					   .instance_seed = random_u64()};
+
+		err = node_create(&d->nodes[w], d->store, &node);
+	}
+	if (err != 0)
+		snprintf(why, DAEMON_WHY_BYTES,
+			 "memory for the store cannot be had (%s): lower memory, keys, txns or "
+			 "outcomes%s",
+			 strerror(-err),
+			 config->huge_pages
+				 ? ", set more huge pages aside (sysctl vm.nr_hugepages), "
+				   "or take huge-pages = no"
+				 : "");
+	return err;
+}
+
+static int start_logs(struct daemon *d, char *why)
+{
+	struct log_config log = {.dir = d->config->data_dir,
+				 .segment_bytes = d->config->segment_bytes,
+				 .bytes_max = d->config->log_bytes_max,
+				 .sync = d->config->sync};
+	int err;
+
+	memcpy(log.node_id, d->datadir.node_id, sizeof(log.node_id));
+	err = recovery_run(&d->recovery, &d->datadir, &log, d->nodes, d->workers, why);
+	for (uint32_t w = 0; w < d->workers && err == 0; w++) {
+		log.number = w;
+		err = log_open(&d->logs[w], &log, d->recovery.tails[w], why, DAEMON_WHY_BYTES);
+	}
+	recovery_free(&d->recovery);
+	return err;
+}
+
+/* The addresses of the configuration, one by one. Returns how many. */
+static uint32_t split_addresses(char text[CONFIG_TEXT_BYTES], const char *out[HOST_ADDRESSES_MAX])
+{
+	uint32_t count = 0;
+	char *rest = text, *one;
+
+	while (count < HOST_ADDRESSES_MAX && (one = strsep(&rest, ",")) != NULL)
+		out[count++] = one;
+	return count;
+}
+
+static int start_steering(struct daemon *d, const char *const *addresses, uint32_t count, char *why)
+{
+	struct steer_config steer = {.interface = d->spec.name,
+				     .port_base = (uint16_t)d->config->udp_port,
+				     .workers = (uint16_t)d->workers,
+				     .addresses = addresses,
+				     .addresses_count = count,
+				     .pin_dir = d->config->pin_dir,
+				     .state_dir = d->config->state_dir};
+	int err;
+
+	if (d->spec.kind != PORT_AFXDP)
+		return 0;
+	err = steer_attach(&d->steer, &steer, why);
+	if (err != 0)
+		return err;
+	d->steered = true;
+	if (d->steer.cleaned)
+		report(d->report, REPORT_WARNING, "%s", d->steer.note);
+	return 0;
+}
+
+static int start_port(struct daemon *d, char *why)
+{
+	struct port_device_config device = {.port_base = (uint16_t)d->config->udp_port,
+					    .workers = (uint16_t)d->workers,
+					    .buffers = frame_buffers(d)};
+	char text[CONFIG_TEXT_BYTES];
+	const char *addresses[HOST_ADDRESSES_MAX];
+	uint32_t count;
+	int err;
+
+	memcpy(text, d->config->addresses, sizeof(text));
+	count = split_addresses(text, addresses);
+	for (uint32_t i = 0; i < count; i++)
+		if (host_add(&d->host, addresses[i]) != 0) {
+			snprintf(why, DAEMON_WHY_BYTES, "addresses: \"%s\" cannot be used",
+				 addresses[i]);
+			return -EINVAL;
+		}
+	err = start_steering(d, addresses, count, why);
+	if (err == 0)
+		err = port_device_open(&d->device, &d->spec, &device, why);
+	if (err == 0)
+		port_device_mac(d->device, d->host.mac);
+	return err;
+}
+
+/* A core that only we use (isolcpus) need not be given way on. */
+static bool cores_isolated(const struct daemon *d)
+{
+	char list[256] = "";
+	FILE *file;
+	char *at = list, *end;
+	uint32_t alone = 0;
+
+	file = fopen("/sys/devices/system/cpu/isolated", "re");
+	if (file == NULL)
+		return false;
+	if (fgets(list, sizeof(list), file) == NULL)
+		list[0] = '\0';
+	fclose(file);
+	while (*at >= '0' && *at <= '9') {
+		long first = strtol(at, &end, 10), last = first;
+
+		if (*end == '-')
+			last = strtol(end + 1, &end, 10);
+		for (uint32_t w = 0; w < d->workers; w++) {
+			int core = config_core(d->config, w);
+
+			alone += core >= first && core <= last;
+		}
+		at = *end == ',' ? end + 1 : end;
+	}
+	return alone == d->workers;
+}
+
+static int start_workers(struct daemon *d, char *why)
+{
+	uint32_t queues = port_device_queues(d->device);
+	bool yield = !cores_isolated(d);
+	int err = handover_create(&d->handover, d->workers);
+
+	for (uint32_t w = 0; w < d->workers && err == 0; w++) {
+		struct worker_config config = {
+			.number = w,
+			.workers = d->workers,
+			.udp_port = (uint16_t)d->config->udp_port,
+			.port = w < queues ? port_device_queue(d->device, w) : NULL,
+			.host = &d->host,
+			.node = d->nodes[w],
+			.log = d->logs[w],
+			.handover = d->handover,
+			.group = &d->group,
+			.version = ABAFT_VERSION,
+			.poll = d->config->poll,
+			.yield = yield,
+		};
+
+		err = worker_create(&d->threads[w].worker, &config);
+	}
+	if (err != 0)
+		snprintf(why, DAEMON_WHY_BYTES, "memory for the workers cannot be had: %s",
+			 strerror(-err));
+	return err;
+}
+
+static void *run_worker(void *arg)
+{
+	struct daemon_thread *thread = arg;
+
+	/* The packet pools keep a cache for each registered thread; without one they are slower,
+	 * not wrong. */
+	(void)rte_thread_register();
+	thread->err = worker_run(thread->worker);
+	rte_thread_unregister();
+	return NULL;
+}
+
+static int start_threads(struct daemon *d, const cpu_set_t *allowed, char *why)
+{
+	pthread_attr_t attr;
+	int err = 0;
+
+	for (uint32_t w = 0; w < d->workers && err == 0; w++) {
+		struct daemon_thread *thread = &d->threads[w];
+		char name[16];
+		cpu_set_t set = *allowed;
+		int core = config_core(d->config, w);
+
+		if (core >= 0) {
+			CPU_ZERO(&set);
+			CPU_SET((size_t)core, &set);
+		}
+		pthread_attr_init(&attr);
+		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+		err = -pthread_create(&thread->thread, &attr, run_worker, thread);
+		pthread_attr_destroy(&attr);
+		thread->running = err == 0;
+		snprintf(name, sizeof(name), "abaft-worker%u", w % 100);
+		if (err == 0)
+			(void)pthread_setname_np(thread->thread, name);
+		else
+			snprintf(why, DAEMON_WHY_BYTES, "worker %u cannot run%s: %s", w,
+				 core >= 0 ? " on the core that cores names" : "", strerror(-err));
+	}
+	return err;
+}
+
+int daemon_start(struct daemon *d, const struct config *config, const struct report *report,
+		 char *why)
+{
+	cpu_set_t allowed;
+	int err;
+
+	memset(d, 0, sizeof(*d));
+	d->config = config;
+	d->report = report;
+	d->workers = (uint32_t)config->workers;
+	why[0] = '\0';
+	/* DPDK pins the main thread; workers must not inherit that. */
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	err = port_spec_parse(&d->spec, config->port, why);
+	if (err == 0) {
+		err = datadir_open(&d->datadir, config->data_dir, why, DAEMON_WHY_BYTES);
+		d->datadir_open = err == 0;
+	}
+	if (err == 0)
+		err = start_eal(d, why);
+	if (err == 0)
+		err = start_nodes(d, why);
+	if (err == 0)
+		err = start_logs(d, why);
+	if (err == 0)
+		err = start_port(d, why);
+	if (err == 0)
+		err = start_workers(d, why);
+	if (err == 0)
+		err = start_threads(d, &allowed, why);
+	return err;
+}
+
+static int stop_workers(struct daemon *d)
+{
+	int err = 0;
+
+	if (d->handover != NULL)
+		worker_group_stop(&d->group, d->handover, d->workers);
+	for (uint32_t w = 0; w < d->workers; w++) {
+		struct daemon_thread *thread = &d->threads[w];
+
+		if (!thread->running)
+			continue;
+		pthread_join(thread->thread, NULL);
+		if (thread->err != 0)
+			report(d->report, REPORT_ERROR,
+			       "worker %u: gave up waiting for its log; commits in flight were not "
+			       "acknowledged",
+			       w);
+		err = err == 0 ? thread->err : err;
+	}
+	for (uint32_t w = 0; w < d->workers; w++)
+		worker_destroy(d->threads[w].worker);
+	return err;
+}
+
+int daemon_stop(struct daemon *d)
+{
+	char why[DAEMON_WHY_BYTES];
+	int err = stop_workers(d), failed;
+
+	/* A log whose device does not answer cannot be waited for. */
+	for (uint32_t w = 0; w < d->workers; w++)
+		if (d->logs[w] != NULL && d->threads[w].err == 0)
+			log_close(d->logs[w]);
+	handover_destroy(d->handover);
+	if (d->device != NULL)
+		port_device_close(d->device);
+	if (d->steered) {
+		failed = steer_detach(&d->steer, why);
+		if (failed != 0)
+			report(d->report, REPORT_ERROR, "%s", why);
+		err = err == 0 ? failed : err;
+	}
+	for (uint32_t w = 0; w < d->workers; w++)
+		if (d->nodes[w] != NULL)
+			node_destroy(d->nodes[w]);
+	if (d->store != NULL)
+		store_destroy(d->store);
+	if (d->datadir_open)
+		datadir_close(&d->datadir);
+	if (d->eal)
+		port_eal_stop();
+	return err;
+}
+
+int daemon_log_error(const struct daemon *d)
+{
+	for (uint32_t w = 0; w < d->workers; w++)
+		if (worker_log_error(d->threads[w].worker) != 0)
+			return worker_log_error(d->threads[w].worker);
+	return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon.h - everything a node consists of, started in order and taken down in reverse.
+ *
+ *	EAL - data directory (lock) - store and nodes - recovery - logs - steering - port -
+ *	hand-over rings - workers - their threads
+ *
+ * Main thread only. What is started is noted, so that daemon_stop() undoes exactly that, also when
+ * a start failed half way.
+ */
+#ifndef ABAFT_CONTROL_DAEMON_H
+#define ABAFT_CONTROL_DAEMON_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <abaft/limits.h>
+
+#include "control/config.h"
+#include "control/recovery.h"
+#include "control/report.h"
+#include "control/steer.h"
+#include "dataplane/log/datadir.h"
+#include "dataplane/net/host.h"
+#include "dataplane/net/port_dpdk.h"
+#include "dataplane/worker.h"
+
+#define DAEMON_WHY_BYTES 640
+
+struct daemon_thread {
+	pthread_t thread;
+	struct worker *worker;
+	int err;
+	bool running;
+};
+
+struct daemon {
+	const struct config *config;
+	const struct report *report;
+	uint32_t workers;
+	struct port_spec spec;
+	struct datadir datadir;
+	struct store *store;
+	struct node *nodes[ABAFT_WORKERS_MAX];
+	struct log *logs[ABAFT_WORKERS_MAX];
+	struct recovery recovery;
+	struct steer steer;
+	struct port_device *device;
+	struct host host;
+	struct handover *handover;
+	struct worker_group group;
+	struct daemon_thread threads[ABAFT_WORKERS_MAX];
+	bool eal, datadir_open, steered;
+};
+
+/* 0, or negative errno with a sentence in why[DAEMON_WHY_BYTES]; call daemon_stop() then too. */
+int daemon_start(struct daemon *daemon, const struct config *config, const struct report *report,
+		 char *why) __attribute__((warn_unused_result));
+/* Drains, seals, detaches, frees. 0, or the first negative errno (each is reported). */
+int daemon_stop(struct daemon *daemon);
+/* The first failed log's negative errno, else 0. */
+int daemon_log_error(const struct daemon *daemon);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * huge.c - see huge.h.
+ */
+#include "control/huge.h"
+
+#include <stddef.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE (UINT64_C(2) << 20)
+
+static uint64_t whole_pages(uint64_t bytes)
+{
+	return (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+}
+
+void *huge_map(uint64_t bytes)
+{
+	void *memory = mmap(NULL, whole_pages(bytes), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+void huge_unmap(void *memory, uint64_t bytes)
+{
+	if (memory != NULL)
+		munmap(memory, whole_pages(bytes));
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - abaftd: reads its configuration, starts a node, waits for a signal, takes it down.
+ *
+ * Exit status: 0 stopped cleanly; 1 could not start or did not stop cleanly; 2 the configuration
+ * is wrong. Standard output has one line when the node is ready; all else goes to standard error.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/config.h"
+#include "control/daemon.h"
+#include "control/report.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
+
+/* What must not be overlooked. */
+static void banner(const struct config *config, const struct report *to)
+{
+#ifndef __OPTIMIZE__
+	report(to, REPORT_WARNING, "**** built without optimisation: several times slower ****");
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	report(to, REPORT_WARNING, "**** built with sanitizers: several times slower ****");
+#endif
+	if (!config->sync)
+		report(to, REPORT_WARNING,
+		       "**** sync = no: acknowledged commits are LOST when the machine stops ****");
+}
+
+/* Signals are taken by sigtimedwait() in the main thread alone; workers inherit the mask. */
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void say_ready(const struct daemon *daemon, const struct report *to)
+{
+	const struct config *config = daemon->config;
+	char line[1024];
+
+	snprintf(line, sizeof(line),
+		 "port %s, addresses %s, udp %" PRIu64 ", workers %u, data %s, "
+		 "recovered %" PRIu64 " records of %u logs in %" PRIu64 " ms",
+		 config->port, config->addresses, config->udp_port, daemon->workers,
+		 config->data_dir, daemon->recovery.records, daemon->recovery.logs,
+		 daemon->recovery.elapsed_us / 1000);
+	printf("abaftd: ready %s, pid %d\n", line, (int)getpid());
+	fflush(stdout);
+	report_ready(line);
+	report(to, REPORT_DEBUG, "XDP %s",
+	       !daemon->steered	      ? "not used"
+	       : daemon->steer.native ? "in the driver"
+				      : "generic");
+}
+
+/* Until a signal asks for the end; tells once when a log fails. */
+static void serve(const struct daemon *daemon, const struct report *to, const sigset_t *signals)
+{
+	struct timespec second = {.tv_sec = 1};
+	int told = 0;
+
+	for (;;) {
+		int signal = sigtimedwait(signals, NULL, &second);
+		int err = daemon_log_error(daemon);
+
+		if (err != told && err == -ENOSPC)
+			report(to, REPORT_ERROR,
+			       "the commit log is full: reads go on, commits get NO_SPACE; raise "
+			       "log-bytes-max or free disk space, then restart");
+		else if (err != told && err != 0)
+			report(to, REPORT_ERROR,
+			       "the commit log failed (%s): reads go on, commits get LOG_FAILED; "
+			       "check the disk, then restart",
+			       strerror(-err));
+		told = err;
+		if (signal > 0 && signal != SIGHUP) {
+			report(to, REPORT_INFO, "stopping (%s)", strsignal(signal));
+			return;
+		}
+	}
+}
+
+static int run(const struct config *config)
+{
+	struct report to = {.level = report_level_of(config->log_level)};
+	static struct daemon daemon; /* large; one for each process */
+	char why[DAEMON_WHY_BYTES];
+	sigset_t signals;
+	int err, failed;
+
+	banner(config, &to);
+	block_signals(&signals);
+	err = daemon_start(&daemon, config, &to, why);
+	if (err == 0) {
+		say_ready(&daemon, &to);
+		serve(&daemon, &to, &signals);
+		report_stopping();
+	} else {
+		report(&to, REPORT_ERROR, "%s", why[0] != '\0' ? why : strerror(-err));
+	}
+	failed = daemon_stop(&daemon);
+	if (err == 0 && failed == 0)
+		report(&to, REPORT_INFO, "stopped");
+	return err == 0 && failed == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	static struct config config;
+	struct config_asked asked;
+	char why[CONFIG_WHY_BYTES];
+	int err;
+
+	err = config_flags(&config, argc, argv, &asked, why);
+	if (asked.help) {
+		config_print_help(stdout);
+		return EXIT_OK;
+	}
+	if (asked.version) {
+		printf("abaftd %s\n", ABAFT_VERSION);
+		return EXIT_OK;
+	}
+	if (asked.example) {
+		config_print_example(stdout);
+		return EXIT_OK;
+	}
+	if (err == 0)
+		err = config_check(&config, why);
+	if (err != 0) {
+		fprintf(stderr, "abaftd: %s\n", why);
+		return EXIT_CONFIG;
+	}
+	if (asked.check) {
+		config_print(&config, stdout);
+		return EXIT_OK;
+	}
+	return run(&config);
+}
