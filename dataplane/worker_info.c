@@ -29,7 +29,8 @@ static void line(struct text *text, const char *name, uint64_t value)
 {
 	char number[24];
 
-	snprintf(number, sizeof(number), "%" PRIu64, value);
+	/* Always as wide: a text is asked for page by page, and pages of two moments must fit. */
+	snprintf(number, sizeof(number), "%20" PRIu64, value);
 	line_text(text, name, number);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * worker_info.h - a worker's facts and counters as text, for INFO requests: lines "name value\n".
+ * A number stands at the end of 20 columns, so that the text never changes its length.
  *
  * Pure; called by the worker's own thread.
  */
