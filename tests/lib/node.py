@@ -13,6 +13,7 @@ kernel ends it if this process dies first. Everything waits for a bounded time.
 """
 import atexit
 import ctypes
+import json
 import os
 import select
 import shutil
@@ -145,7 +146,7 @@ class Failed(Exception):
 class Node:
     """One abaftd. Keyword arguments are keys of its configuration, '_' for '-'."""
 
-    def __init__(self, start=True, **keys):
+    def __init__(self, start=True, environment=None, **keys):
         global _count
         _count += 1
         self.dir = tempfile.mkdtemp(prefix='abaft-node-', dir=os.environ.get('TMPDIR', '/var/tmp'))
@@ -153,6 +154,7 @@ class Node:
                      'pin_dir': f'/sys/fs/bpf/abaft-test-{os.getpid()}-{_count}',
                      'segment_size': '8M', 'memory': '64M', 'keys': '16384',
                      'log_level': 'info', **keys}
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
         self.ready = ''
         _undo.append(self.close)
@@ -183,7 +185,8 @@ class Node:
         os.makedirs(self.keys['state_dir'], exist_ok=True)
         with open(f'{self.dir}/stderr', 'ab') as errors:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=errors,
-                                            stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+                                            stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
+                                            env=self.environment)
         self.ready = self._line(timeout_s)
         if not self.ready.startswith('abaftd: ready'):
             self.kill()
@@ -262,6 +265,16 @@ class Node:
         infos = [self.info(w) for w in range(self.workers)]
         sums = [sum(info[name] for info in infos) for name in names]
         return sums[0] if len(sums) == 1 else sums
+
+    def steer_counters(self):
+        """What the XDP program counted, all CPUs together, out of its pinned map."""
+        dump = json.loads(run('bpftool', '-j', 'map', 'dump', 'pinned',
+                              f'{self.keys["pin_dir"]}/steer_counters'))
+        sums = {}
+        for cpu in dump[0]['formatted']['values']:
+            for name, value in cpu['value'].items():
+                sums[name] = sums.get(name, 0) + value
+        return sums
 
     def cpu_s(self):
         """CPU time it has used."""

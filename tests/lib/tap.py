@@ -25,7 +25,7 @@ class Tap:
     def note(self, *notes):
         for note in notes:
             for line in str(note).splitlines():
-                print(f'# {line}', flush=True)
+                print(f'# {line[:400]}', flush=True)
 
     def case(self, function, *arguments):
         """Runs a case; its first doc line is the name under which an exception is reported."""

@@ -151,7 +151,7 @@ class Peer:
             text += result.data
             if not result.data or len(text) >= result.total:
                 break
-        pairs = (line.split(' ', 1) for line in text.decode().splitlines())
+        pairs = (line.split(None, 1) for line in text.decode().splitlines())
         return {name: int(value) if value.isdigit() else value for name, value in pairs}
 
     def write(self, values, txn=None):
