@@ -134,14 +134,16 @@ static void gauges(struct node *node)
 
 uint64_t node_tick(struct node *node)
 {
-	uint64_t reclaim_us, txn_us;
+	uint64_t reclaim_us, txn_us, era;
 	struct txn *txn;
 
 	while ((txn = txn_expired(&node->txns, node->now.mono_us))) {
 		txn_end(&node->txns, &node->memory, txn);
 		node->counters.expired++;
 	}
-	txn_freeze(&node->txns, &node->reclaim, node->now.mono_us, node->era);
+	/* Not the era of the pass: what was read during it may be of a later one (R3). */
+	era = atomic_load_explicit(&node->store->era, memory_order_acquire);
+	txn_freeze(&node->txns, &node->reclaim, node->now.mono_us, era);
 	reclaim_us = reclaim_tick(&node->reclaim, node->now.mono_us);
 	txn_us = txn_next_us(&node->txns, node->now.mono_us);
 	gauges(node);

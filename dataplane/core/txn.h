@@ -88,7 +88,8 @@ void txn_end(struct txn_table *table, struct memory_cache *memory, struct txn *t
 
 /* The era of the oldest young transaction, UINT64_MAX if there is none. */
 uint64_t txn_young_era(const struct txn_table *table);
-/* Freezes those that got too old in `era`, and publishes the intervals. */
+/* Freezes those that got too old, and publishes the intervals. `era` is not behind that of any
+ * commit they have read. */
 void txn_freeze(struct txn_table *table, struct reclaim *reclaim, uint64_t mono_us, uint64_t era);
 /* The next OPEN transaction whose deadline has passed, or NULL. A bounded walk of the wheel: call
  * until NULL. */
