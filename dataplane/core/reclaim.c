@@ -254,7 +254,11 @@ void reclaim_superseded(struct reclaim *reclaim, struct version *mine, uint64_t 
 	if (v == mine && mine->kind == VERSION_TOMBSTONE)
 		retire(reclaim, mine, era);
 	if (v != mine) { /* superseded at birth; what is below was queued by who superseded us */
-		retire(reclaim, mine, era);
+		/* R1 asks for an era read after the newer one's store, which may be younger than
+		 * `era`: somebody may have begun and read ours in between. */
+		atomic_thread_fence(memory_order_seq_cst);
+		retire(reclaim, mine,
+		       atomic_load_explicit(&reclaim->store->era, memory_order_acquire));
 		v = mine;
 	}
 	v = v ? atomic_load_explicit(&v->older, memory_order_acquire) : NULL;
