@@ -8,11 +8,15 @@
  *
  * C1. All that can fail comes before the record: after it only the log itself can.
  * C2. The number is above every version the transaction read, every one this worker has met, and
- *     the newest of every key it writes, pending ones included. So what was acknowledged before
- *this commit began never hides it, whatever the clocks say. C3. Versions are linked before the
- *record is durable but stay invisible, so publication needs no lock and no memory, and takes one
- *store for any number of keys. C4. The log calls back in its order, so transactions of a worker
- *become visible in log order, and a crash keeps a prefix.
+ *     the newest of every key it writes, pending ones and deleted keys that left the index
+ *     included. So what was acknowledged before this commit began never hides it, whatever the
+ *     clocks say, and neither do its tombstones in the log.
+ *
+ * C3. Versions are linked before the record is durable but stay invisible, so publication needs no
+ *     lock and no memory, and takes one store for any number of keys.
+ *
+ * C4. The log calls back in its order, so transactions of a worker become visible in log order, and
+ *     a crash keeps a prefix.
  */
 #include <errno.h>
 #include <string.h>
@@ -127,6 +131,8 @@ static void number(struct node *node, struct txn *txn)
 		if (newest)
 			hlc_see(&node->clock, newest->number.time);
 	}
+	hlc_see(&node->clock,
+		atomic_load_explicit(&node->store->index.removed, memory_order_acquire));
 	txn->number.time = hlc_next(&node->clock, node->now.wall_us);
 	txn->number.origin = node->config.origin;
 	txn->commit->number = txn->number;

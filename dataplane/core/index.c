@@ -263,6 +263,17 @@ bool index_unlink(struct index *index, struct version *version)
 	return last;
 }
 
+/* Before the key's slot is empty, so that who finds no key finds this. */
+static void removed_raise(struct index *index, uint64_t time)
+{
+	uint64_t old = atomic_load_explicit(&index->removed, memory_order_relaxed);
+
+	while (old < time &&
+	       !atomic_compare_exchange_weak_explicit(&index->removed, &old, time,
+						      memory_order_release, memory_order_relaxed))
+		;
+}
+
 bool index_unlink_key(struct index *index, struct version *tombstone)
 {
 	struct key *key = tombstone->key;
@@ -273,6 +284,7 @@ bool index_unlink_key(struct index *index, struct version *tombstone)
 	only = key->versions == 1;
 	if (only) {
 		version_unbind(tombstone);
+		removed_raise(index, tombstone->number.time);
 		slot_clear(index, key);
 	}
 	lock_give(lock);

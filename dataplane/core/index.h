@@ -34,6 +34,7 @@ struct index {
 	uint64_t spares;
 	_Atomic uint64_t spares_used;
 	_Atomic uint64_t keys;
+	_Atomic uint64_t removed; /* highest version time of the keys that left */
 	uint64_t keys_max;
 	uint64_t seed;
 	struct partition partition[INDEX_PARTITIONS];
