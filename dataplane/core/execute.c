@@ -127,7 +127,7 @@ static uint16_t enter(struct execution *x)
 	} else {
 		goto unknown;
 	}
-	x->txn->deadline_us = deadline_us(x->node, r);
+	txn_renew(&x->node->txns, x->txn, deadline_us(x->node, r));
 	return attempt_status(x);
 unknown:
 	x->node->counters.refused_unknown++;

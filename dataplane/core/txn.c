@@ -107,6 +107,17 @@ struct txn *txn_begin(struct txn_table *table, const uint8_t id[16], uint64_t in
 	return txn;
 }
 
+void txn_renew(struct txn_table *table, struct txn *txn, uint64_t deadline_us)
+{
+	bool sooner = deadline_us < txn->deadline_us;
+
+	txn->deadline_us = deadline_us;
+	if (sooner) { /* later ones are moved when their slot comes round */
+		LIST_REMOVE(txn, wheel);
+		wheel_insert(table, txn);
+	}
+}
+
 void txn_release(struct txn_table *table, struct txn *txn)
 {
 	LIST_REMOVE(txn, wheel);

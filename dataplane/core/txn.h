@@ -81,6 +81,8 @@ struct txn *txn_find(const struct txn_table *table, const uint8_t id[16]);
 /* A new transaction, young and OPEN; NULL when the table is full. */
 struct txn *txn_begin(struct txn_table *table, const uint8_t id[16], uint64_t instance,
 		      uint64_t mono_us, uint64_t deadline_us, uint64_t era);
+/* Its deadline from now on, sooner or later than before. */
+void txn_renew(struct txn_table *table, struct txn *txn, uint64_t deadline_us);
 /* It reads no more: holds back no version from now on. */
 void txn_release(struct txn_table *table, struct txn *txn);
 /* Frees it with all that it buffered. */
