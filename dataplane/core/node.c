@@ -9,6 +9,9 @@
 #include "dataplane/core/bytes.h"
 #include "dataplane/core/node_impl.h"
 
+/* Ending a transaction frees all that it buffered; a tick must not take long (P7). */
+#define EXPIRED_PER_TICK 256
+
 int store_create(struct store **out, const struct store_config *config)
 {
 	struct store *store;
@@ -135,11 +138,13 @@ static void gauges(struct node *node)
 uint64_t node_tick(struct node *node)
 {
 	uint64_t reclaim_us, txn_us, era;
+	uint32_t expired = 0;
 	struct txn *txn;
 
-	while ((txn = txn_expired(&node->txns, node->now.mono_us))) {
+	while (expired < EXPIRED_PER_TICK && (txn = txn_expired(&node->txns, node->now.mono_us))) {
 		txn_end(&node->txns, &node->memory, txn);
 		node->counters.expired++;
+		expired++;
 	}
 	/* Not the era of the pass: what was read during it may be of a later one (R3). */
 	era = atomic_load_explicit(&node->store->era, memory_order_acquire);
@@ -147,6 +152,8 @@ uint64_t node_tick(struct node *node)
 	reclaim_us = reclaim_tick(&node->reclaim, node->now.mono_us);
 	txn_us = txn_next_us(&node->txns, node->now.mono_us);
 	gauges(node);
+	if (expired == EXPIRED_PER_TICK)
+		return 0;
 	return reclaim_us < txn_us ? reclaim_us : txn_us;
 }
 
