@@ -51,7 +51,8 @@ void memory_cache_init(struct memory_cache *cache, struct memory *memory);
 /* Gives all cached blocks back. */
 void memory_cache_flush(struct memory_cache *cache);
 
-/* A block of at least `bytes` (1 to 1 MiB), 64-byte aligned, or NULL when the region is used up. */
+/* A block of at least `bytes` (1 to 1 MiB), 64-byte aligned (32 for 65 to 96 bytes), or NULL when
+ * the region is used up. */
 void *memory_alloc(struct memory_cache *cache, uint32_t bytes) __attribute__((malloc));
 /* `bytes` as it was allocated. NULL is allowed. */
 void memory_free(struct memory_cache *cache, void *block, uint32_t bytes);
