@@ -96,7 +96,7 @@ static enum frame_result read_ipv4(struct cursor *cursor, struct frame_view *vie
 	if (!trust && checksum_fold(checksum_add(0, ip, header)))
 		return FRAME_BAD_CHECKSUM;
 	/* 0.x, multicast and broadcast neither ask nor are asked (I3). */
-	if (!ip[12] || ip[12] >= 224 || ip[16] >= 224)
+	if (!ip[12] || ip[12] >= 224 || !ip[16] || ip[16] >= 224)
 		return FRAME_NOT_OURS;
 	view->address_bytes = 4;
 	memcpy(view->address_from, ip + 12, 4);
@@ -132,7 +132,8 @@ static enum frame_result read_ipv6(struct cursor *cursor, struct frame_view *vie
 	if (view->ip + IPV6_BYTES + (uint32_t)be16(ip + 4) > cursor->len ||
 	    view->ip + IPV6_BYTES + (uint32_t)be16(ip + 4) < cursor->at)
 		return FRAME_CUT;
-	if (ip[8] == 0xff || ip[24] == 0xff || !memcmp(ip + 8, none, 16))
+	if (ip[8] == 0xff || ip[24] == 0xff || !memcmp(ip + 8, none, 16) ||
+	    !memcmp(ip + 24, none, 16))
 		return FRAME_NOT_OURS;
 	view->address_bytes = 16;
 	memcpy(view->address_from, ip + 8, 16);

@@ -167,6 +167,7 @@ static void refusals(void **state)
 	change(14 + 12, 224, false, FRAME_NOT_OURS); /* from multicast */
 	change(14 + 12, 0, false, FRAME_NOT_OURS);   /* from 0.x */
 	change(14 + 16, 255, false, FRAME_NOT_OURS); /* to broadcast */
+	change(14 + 16, 0, false, FRAME_NOT_OURS);   /* to 0.x */
 	change(34 + 5, 7, false, FRAME_CUT);	     /* UDP within its header */
 	change(34 + 5, 99, false, FRAME_CUT);	     /* UDP beyond IP */
 	change(14, 0x45, true, FRAME_NOT_OURS);
