@@ -2,11 +2,12 @@
 /*
  * echo.c - the smallest user of ports and steering: answers each request with its own payload.
  *
- *	echo PORT-SPEC INTERFACE|- PORT-BASE WORKERS PIN-DIR STATE-DIR [generic]
+ *	echo PORT-SPEC INTERFACE|- PORT-BASE WORKERS PIN-DIR STATE-DIR [generic] [ADDRESS ...]
  *
  * tests/net/port_test.py runs it in a namespace of its own. Prints "ready MODE NOTE" when it
  * answers, ends on SIGTERM or when its standard input ends, and prints "counters ..." last.
- * Workers share this thread: what it proves is the port, not the worker.
+ * Workers share this thread: what it proves is the port, not the worker. Where the device is wholly
+ * ours it is also a host with the addresses given.
  */
 #include <poll.h>
 #include <signal.h>
@@ -33,7 +34,8 @@ static void stop(int number)
 }
 
 struct tally {
-	unsigned long answers, refused[4], sleeps;
+	struct host host;
+	unsigned long answers, hosted[4], refused[4], sleeps;
 };
 
 static void answer(struct port *port, struct frame *frame, struct tally *tally)
@@ -41,6 +43,15 @@ static void answer(struct port *port, struct frame *frame, struct tally *tally)
 	struct frame_view view;
 	enum frame_result result = frame_parse(frame, port->local_senders, &view);
 
+	if (result && port->owns_device) {
+		enum host_result hosted = host_answer(&tally->host, frame);
+
+		tally->hosted[hosted]++;
+		if (hosted != HOST_NONE) {
+			port->ops->tx(port, frame, 1);
+			return;
+		}
+	}
 	tally->refused[result]++;
 	if (result || frame_reply(frame, &view, view.payload_len)) {
 		port->ops->release(port, frame);
@@ -95,13 +106,18 @@ static int run(char **argv, struct steer *steer, char *why)
 					.port_base = config.port_base,
 					.workers = config.workers,
 					.pin_dir = argv[5],
-					.state_dir = argv[6],
-					.generic = argv[7] != NULL};
+					.state_dir = argv[6]};
 	struct port_device *device = NULL;
 	struct tally tally = {0};
 	struct port_spec spec;
 	int err = port_spec_parse(&spec, argv[1], why);
 
+	for (char **more = argv + 7; *more && !err; more++) {
+		if (!strcmp(*more, "generic"))
+			steering.generic = true;
+		else
+			err = host_add(&tally.host, *more);
+	}
 	if (!err && strcmp(argv[2], "-"))
 		err = steer_attach(steer, &steering, why);
 	if (!err)
@@ -114,10 +130,14 @@ static int run(char **argv, struct steer *steer, char *why)
 	       port_device_queue(device, 0)->ops->sleep_fd(port_device_queue(device, 0)) >= 0,
 	       steer->note);
 	fflush(stdout);
+	port_device_mac(device, tally.host.mac);
 	serve(device, &tally);
 	port_device_close(device);
-	printf("answers %lu not_ours %lu cut %lu bad_checksum %lu sleeps %lu\n", tally.answers,
-	       tally.refused[1], tally.refused[2], tally.refused[3], tally.sleeps);
+	printf("answers %lu not_ours %lu cut %lu bad_checksum %lu arp %lu nd %lu echo %lu sleeps "
+	       "%lu\n",
+	       tally.answers, tally.refused[1], tally.refused[2], tally.refused[3],
+	       tally.hosted[HOST_ARP], tally.hosted[HOST_ND], tally.hosted[HOST_ECHO],
+	       tally.sleeps);
 	return 0;
 }
 

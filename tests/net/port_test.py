@@ -109,10 +109,10 @@ def nothing_left(t, echo, interface, what):
     t.ok(not os.path.exists(echo.state), f'{what}: no state file', echo.state)
 
 
-def udp_server(family, address, port):
-    """A plain kernel socket that sends back; closed by the caller."""
+def udp_server(family, address):
+    """A plain kernel socket on a free port that sends back; closed by the caller."""
     sock = socket.socket(family, socket.SOCK_DGRAM)
-    sock.bind((address, port))
+    sock.bind((address, 0))
     sock.settimeout(LINE_S)
 
     def serve():
@@ -124,15 +124,6 @@ def udp_server(family, address, port):
             pass
     threading.Thread(target=serve, daemon=True).start()
     return sock
-
-
-def end_server(sock):
-    """A close alone would not wake the thread, which holds the port."""
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
-    sock.close()
 
 
 def ping(address):
@@ -156,15 +147,16 @@ def ping(address):
     return False
 
 
-def kernel_still_answers(t, address, other, inside=lambda function: function()):
+def kernel_still_answers(t, address, inside=lambda function: function()):
     """What is not ours reaches the kernel's stack: UDP to other ports, large UDP, TCP, ping."""
     family = socket.AF_INET6 if ':' in address else socket.AF_INET
-    server = udp_server(family, address, other)
+    server = udp_server(family, address)
+    other = server.getsockname()[1]
     t.ok(inside(lambda: comes_back(address, other, b'x' * 30)) is not None,
-         f'UDP to port {other} of {address} reaches the kernel')
+         f'UDP to another port of {address} reaches the kernel')
     t.ok(inside(lambda: comes_back(address, other, b'y' * 9000)) is not None,
          f'a large datagram to {address}, fragmented or whole, reaches the kernel')
-    end_server(server)
+    server.close()
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.bind((address, BASE))
         listener.listen()
@@ -202,8 +194,8 @@ def loopback(t):
                 request(length=99), request(1441)):
         with udp('127.0.0.1', BASE) as sock:
             sock.send(bad)
-    kernel_still_answers(t, '127.0.0.1', 9999)
-    kernel_still_answers(t, '::1', 9999)
+    kernel_still_answers(t, '127.0.0.1')
+    kernel_still_answers(t, '::1')
     errors = echo.stop()
     t.equal(errors, '', 'it says nothing on standard error')
     want = {'redirected': 14, 'answers': 14, 'drop_short': 1, 'drop_magic': 1, 'drop_version': 1,
@@ -290,7 +282,7 @@ def veth(t, mode, *flags):
             sent += 1
             t.ok(peer.inside(lambda: comes_back(address, BASE + size % 2, request(size)))
                  is not None, f'{size} bytes come back from {address}, {mode}')
-        kernel_still_answers(t, address, 9999, peer.inside)
+        kernel_still_answers(t, address, peer.inside)
     errors = echo.stop()
     t.equal(errors, '', 'it says nothing on standard error')
     t.equal([echo.counters.get(name) for name in ('redirected', 'answers', 'pass_no_socket')],
@@ -322,6 +314,33 @@ def case(function, *arguments):
             echo.stop()
 
 
+def own_device(t):
+    """A device that is wholly ours"""
+    if not os.path.exists('/dev/net/tun'):
+        t.ok(True, 'a TAP port # SKIP no /dev/net/tun')
+        return
+    echo = Echo('tap:abaft0', '-', mode=('10.8.0.1', 'fd08::1'))
+    if not t.ok(echo.ready.startswith('ready'), 'a TAP port starts', echo.ready):
+        return
+    node.run('ip', 'addr', 'add', '10.8.0.2/24', 'dev', 'abaft0')
+    node.run('ip', 'addr', 'add', 'fd08::2/64', 'dev', 'abaft0', 'nodad')
+    node.run('ip', 'link', 'set', 'abaft0', 'up')
+    for address in ('10.8.0.1', 'fd08::1'):
+        # The kernel on the other side asks for our MAC address first.
+        t.ok(comes_back(address, BASE, request()) is not None, f'{address} answers requests')
+        t.ok(ping(address), f'{address} answers pings')
+    neighbours = node.run('ip', 'neighbour', 'show', 'dev', 'abaft0')
+    for address in ('10.8.0.1', 'fd08::1'):
+        t.ok(any(line.startswith(f'{address} lladdr') for line in neighbours.splitlines()),
+             f'the kernel knows the MAC address of {address}', neighbours)
+    echo.stop()
+    t.equal((echo.counters.get('answers'), echo.counters.get('echo')), (2, 2), 'all were counted')
+    t.ok(echo.counters.get('arp', 0) > 0 and echo.counters.get('nd', 0) > 0,
+         'so were ARP and solicitations', echo.counters)
+    t.equal(echo.counters.get('bad_checksum'), 0, 'the kernel finishes checksums for a TAP')
+    t.ok('abaft0' not in node.run('ip', 'link'), 'the interface went with it')
+
+
 if os.geteuid() != 0:
     tap.skip_all('needs root (network namespaces, XDP)')
 scratch = tempfile.mkdtemp(prefix='abaft-port-', dir=os.environ.get('TMPDIR', '/var/tmp'))
@@ -338,6 +357,7 @@ try:
     case(veth, 'native')
     case(veth, 'generic', 'generic')
     case(interface_gone)
+    case(own_device)
 finally:
     shutil.rmtree(scratch, ignore_errors=True)
     if os.path.exists(foreign):

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kinds_test.c - the kinds of port that need no kernel interface: frames go in and come out.
+ *
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <rte_mbuf.h>
+
+#include "dataplane/net/port_dpdk.h"
+#include "tests/lib/packet.h"
+
+/* Peers find each other by DPDK's own timers. */
+#define TRIES	    500
+#define TRY_US	    10000
+#define FRAMES	    100
+#define FULL_BURSTS 200
+
+static struct port_device *open_port(const char *text)
+{
+	struct port_device_config config = {.port_base = 7400, .workers = 1, .buffers = 4095};
+	char why[PORT_WHY_BYTES] = "";
+	struct port_device *device = NULL;
+	struct port_spec spec;
+
+	assert_int_equal(port_spec_parse(&spec, text, why), 0);
+	if (port_device_open(&device, &spec, &config, why))
+		fail_msg("%s: %s", text, why);
+	assert_int_equal(port_device_queues(device), 1);
+	assert_non_null(port_device_queue(device, 0));
+	assert_null(port_device_queue(device, 1));
+	return device;
+}
+
+/* A frame to send; the pool is the first device's. */
+static struct frame make_frame(uint32_t number)
+{
+	struct packet_shape shape = {.from = 40000, .to = 7400, .payload_len = 100};
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(rte_mempool_lookup("abaft-frames-0"));
+	uint8_t bytes[PACKET_ROOM];
+	struct frame frame = {.handle = mbuf};
+
+	assert_non_null(mbuf);
+	frame.data = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	frame.len = packet_build(bytes, &shape);
+	memcpy(bytes + frame.len - 4, &number, 4);
+	memcpy(frame.data, bytes, frame.len);
+	return frame;
+}
+
+/* Sends one frame until it arrives (peers may still be meeting); then a sequence, in order. */
+static void crosses(struct port *from, struct port *to)
+{
+	struct frame out, in;
+	uint32_t number;
+
+	for (int i = 0; i < TRIES; i++) {
+		out = make_frame(FRAMES);
+		from->ops->tx(from, &out, 1);
+		if (to->ops->rx(to, &in, 1)) {
+			to->ops->release(to, &in);
+			break;
+		}
+		usleep(TRY_US);
+	}
+	while (to->ops->rx(to, &in, 1))
+		to->ops->release(to, &in);
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		unsigned int got = 0;
+
+		out = make_frame(i);
+		from->ops->tx(from, &out, 1);
+		for (int t = 0; t < TRIES && !got; t++)
+			got = to->ops->rx(to, &in, 1);
+		assert_int_equal(got, 1);
+		memcpy(&number, in.data + in.len - 4, 4);
+		assert_int_equal(number, i);
+		assert_true(in.room >= in.len);
+		to->ops->release(to, &in);
+	}
+}
+
+static void ring(void **state)
+{
+	struct port_device *device = open_port("ring");
+	struct port *port = port_device_queue(device, 0);
+
+	assert_true(port->owns_device);
+	assert_false(port->local_senders);
+	assert_int_equal(port->ops->sleep_fd(port), -1);
+	crosses(port, port);
+	port_device_close(device);
+}
+
+/* A queue that nobody empties: what does not fit is dropped and counted, never waited for. */
+static void full_queue(void **state)
+{
+	struct port_device *device = open_port("ring");
+	struct port *port = port_device_queue(device, 0);
+	uint64_t sent = 0, got = 0;
+	struct frame frames[64];
+	unsigned int n;
+
+	for (int i = 0; i < FULL_BURSTS / 4; i++) {
+		for (uint32_t j = 0; j < 64; j++)
+			frames[j] = make_frame(j);
+		port->ops->tx(port, frames, 64);
+		sent += 64;
+		if (port->tx_dropped)
+			break;
+	}
+	assert_true(port->tx_dropped > 0);
+	while ((n = port->ops->rx(port, frames, 64))) {
+		got += n;
+		while (n--)
+			port->ops->release(port, &frames[n]);
+	}
+	assert_int_equal(got + port->tx_dropped, sent);
+	/* Nothing leaked: all buffers are back. */
+	assert_int_equal(rte_mempool_in_use_count(rte_mempool_lookup("abaft-frames-0")), 0);
+	port_device_close(device);
+}
+
+static void memif(void **state)
+{
+	char server_text[64], client_text[64];
+	struct port_device *server, *client;
+
+	snprintf(server_text, sizeof(server_text), "memif:role=server,socket=abaft-test-%d",
+		 getpid());
+	snprintf(client_text, sizeof(client_text), "memif:role=client,socket=abaft-test-%d",
+		 getpid());
+	server = open_port(server_text);
+	client = open_port(client_text);
+	crosses(port_device_queue(client, 0), port_device_queue(server, 0));
+	crosses(port_device_queue(server, 0), port_device_queue(client, 0));
+	port_device_close(client);
+	port_device_close(server);
+}
+
+static void any_vdev(void **state)
+{
+	struct port_device *device = open_port("vdev:net_null7,size=64");
+	struct port *port = port_device_queue(device, 0);
+	struct frame frame;
+
+	assert_int_equal(port->ops->rx(port, &frame, 1), 1);
+	assert_int_equal(frame.len, 64);
+	port->ops->tx(port, &frame, 1);
+	assert_int_equal(port->tx_dropped, 0);
+	port_device_close(device);
+}
+
+static void refused(const char *text)
+{
+	struct port_device_config config = {.port_base = 7400, .workers = 1, .buffers = 1023};
+	char why[PORT_WHY_BYTES] = "";
+	struct port_device *device;
+	struct port_spec spec;
+
+	assert_int_equal(port_spec_parse(&spec, text, why), 0);
+	assert_true(port_device_open(&device, &spec, &config, why) < 0);
+	assert_null(device);
+	assert_true(strlen(why) > 10);
+	/* Nothing stayed: the name of the pool is free again. */
+	assert_null(rte_mempool_lookup("abaft-frames-0"));
+}
+
+static void what_is_not_there(void **state)
+{
+	refused("pci:0000:ff:1f.7");
+	refused("vdev:net_nothing0");
+	refused("memif:role=nonsense");
+	refused("afxdp:nothing0");
+}
+
+static int setup(void **state)
+{
+	struct eal_config eal = {.memory_mib = 128};
+	char why[PORT_WHY_BYTES] = "";
+	int err = port_eal_start(&eal, why);
+
+	if (err)
+		print_error("%s\n", why);
+	return err;
+}
+
+static int teardown(void **state)
+{
+	port_eal_stop();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ring),
+		cmocka_unit_test(full_queue),
+		cmocka_unit_test(memif),
+		cmocka_unit_test(any_vdev),
+		cmocka_unit_test(what_is_not_there),
+	};
+
+	return cmocka_run_group_tests_name("kinds", tests, setup, teardown);
+}
