@@ -24,6 +24,7 @@ static const struct subcommand subcommands[] = {
 	{"txn", command_txn, "run a script as one transaction, exactly once over retries"},
 	{"shell", command_shell, "type operations one after another"},
 	{"status", command_status, "a node's counters, or the outcome of a transaction"},
+	{"load", command_load, "run transactions by the thousand and measure them"},
 	{"check", command_check, "judge histories of transactions"},
 	{"demo", command_demo, "see functions killed and retried, without abaft and with it"},
 	{"demo-function", command_demo_function, NULL},
