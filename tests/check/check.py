@@ -11,6 +11,7 @@ Suites, not names, decide what runs where: a new test takes part by its suite al
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ BUILDS = os.path.join(ROOT, 'build-check')
 BUILD_TIMEOUT_S = 900
 SUITE_TIMEOUT_S = 1500
 OUTPUT_LINES = 60  # of a failing case
+PROGRESS = re.compile(r'\[\d+/\d+\] ')  # ninja's
 
 # Sanitizers: any finding ends the process with a failure, none is only printed.
 SANITIZERS = {
@@ -96,7 +98,8 @@ class Check:
         for command in (setup, ['ninja', '-C', folder]):
             code, out = run(command, BUILD_TIMEOUT_S, env=environment)
             if code:
-                print('\n'.join(out.splitlines()[-OUTPUT_LINES:]))
+                said = [line for line in out.splitlines() if not PROGRESS.match(line)]
+                print('\n'.join(said[-OUTPUT_LINES:]))
                 raise BuildFailed(f'{words}: {" ".join(command[:2])} failed ({code})')
         return folder
 
@@ -163,13 +166,15 @@ class Check:
         outputs = {}
         for test, what, output in self.tally.failures:
             print(f'FAILED {test}: {what}')
-            outputs[(test, output)] = None
+            if output:
+                outputs[(test, output)] = None
         for test, output in outputs:
             print(f'\nthe output of {test}:')
             lines = output.splitlines()
             if len(lines) > OUTPUT_LINES:
                 print(f'    ... {len(lines) - OUTPUT_LINES} lines before these')
-            print('\n'.join('    ' + line for line in lines[-OUTPUT_LINES:]))
+            for line in lines[-OUTPUT_LINES:]:
+                print('    ' + line)
         for test, case, reason in self.tally.skips:
             print(f'skipped {test}: {case}: {reason}')
 
