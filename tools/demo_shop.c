@@ -167,7 +167,7 @@ static void tell_read(const struct shop *shop, const struct shop_note *note)
 
 static void tell_end(const struct shop *shop)
 {
-	int err = history_end(shop->history);
+	int err = history_finish(shop->history);
 
 	if (err)
 		fprintf(stderr, "abaft: writing the demonstration's history: %s\n", strerror(-err));

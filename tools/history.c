@@ -319,7 +319,7 @@ void history_delete(struct history_writer *writer, const void *key, size_t key_b
 	add_change(writer, 'd', (struct tag_key){key, key_bytes}, number, time_us);
 }
 
-int history_end(struct history_writer *writer)
+int history_finish(struct history_writer *writer)
 {
 	ssize_t n;
 

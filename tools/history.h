@@ -133,6 +133,6 @@ void history_write(struct history_writer *writer, const void *key, size_t key_by
 void history_delete(struct history_writer *writer, const void *key, size_t key_bytes,
 		    struct tag_number number, uint64_t time_us);
 /* Writes the line. 0, -EMSGSIZE or a negative errno of write(). */
-__attribute__((warn_unused_result)) int history_end(struct history_writer *writer);
+__attribute__((warn_unused_result)) int history_finish(struct history_writer *writer);
 
 #endif

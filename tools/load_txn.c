@@ -122,7 +122,7 @@ static void log_attempt(struct load_slot *slot, enum history_outcome outcome)
 		head.version = slot->end.version;
 	history_begin(thread->history, &head);
 	log_ops(slot);
-	err = history_end(thread->history);
+	err = history_finish(thread->history);
 	if (err && !thread->error)
 		thread->error = err;
 }
@@ -142,7 +142,7 @@ static void log_final(struct load_slot *slot)
 		history_read(thread->history, key, key_bytes, op->result.version,
 			     found ? slot->values + (size_t)i * thread->load->buffer_bytes : NULL,
 			     op->result.len);
-		thread->error = history_end(thread->history);
+		thread->error = history_finish(thread->history);
 	}
 }
 

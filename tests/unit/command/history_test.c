@@ -47,7 +47,7 @@ static void writer_and_parser_agree(void **state)
 	history_read(writer, "k3", 2, (struct abaft_version){97, 1}, "x", 1);
 	history_write(writer, "k ", 2, (struct tag_number){0, 3, 4}, 15);
 	history_delete(writer, "k5", 2, (struct tag_number){1, 3, 5}, 16);
-	assert_int_equal(history_end(writer), 0);
+	assert_int_equal(history_finish(writer), 0);
 	history_close(writer);
 
 	/* A second writer appends. */
@@ -58,10 +58,10 @@ static void writer_and_parser_agree(void **state)
 	head.outcome = HISTORY_OPEN;
 	head.version.time = 0;
 	history_begin(writer, &head);
-	assert_int_equal(history_end(writer), 0);
+	assert_int_equal(history_finish(writer), 0);
 	history_begin_final(writer);
 	history_read(writer, "k1", 2, (struct abaft_version){98, 1}, value, strlen(value));
-	assert_int_equal(history_end(writer), 0);
+	assert_int_equal(history_finish(writer), 0);
 	history_close(writer);
 
 	file = fopen(path, "r");
@@ -189,9 +189,9 @@ static void refuses_lines_too_long(void **state)
 	history_begin(writer, &head);
 	for (size_t i = 0; i < HISTORY_LINE_BYTES_MAX / sizeof(key) / 3 + 1; i++)
 		history_write(writer, key, sizeof(key), (struct tag_number){0, 0, 1}, 1);
-	assert_int_equal(history_end(writer), -EMSGSIZE);
+	assert_int_equal(history_finish(writer), -EMSGSIZE);
 	history_begin(writer, &head);
-	assert_int_equal(history_end(writer), 0);
+	assert_int_equal(history_finish(writer), 0);
 	history_close(writer);
 	unlink(path);
 }
