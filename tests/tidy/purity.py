@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Is the compiled core pure? Looks at what its static library needs from outside; prints TAP.
+"""Is the compiled core pure, and are the programs' names their own? Looks at symbols; prints TAP.
 
     tests/tidy/purity.py BUILD
 
 Includes can be checked in the source, but a prototype can be written by hand or come with an
-innocent header: the symbols do not lie.
+innocent header: the symbols do not lie. And a function of ours that has the name of one of a
+shared library's silently takes its place, in the library's own calls too.
 """
 import fnmatch
 import json
@@ -34,30 +35,55 @@ def impure(listing):
                   if not any(fnmatch.fnmatchcase(name, pattern) for pattern in MAY_NEED))
 
 
-def core_library(build):
-    run = subprocess.run(['meson', 'introspect', build, '--targets'], stdout=subprocess.PIPE,
-                         text=True, check=True)
-    for target in json.loads(run.stdout):
-        if target['type'] == 'static library' and '/dataplane/core/' in target['defined_in']:
-            return target['filename'][0]
-    return None
+def output_of(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def targets_of(build, kind, rooms):
+    """The files of the targets of a kind in these rooms."""
+    targets = json.loads(output_of('meson', 'introspect', build, '--targets'))
+    return [target['filename'][0] for target in targets if target['type'] == kind
+            and any(f'/{room}/meson.build' in target['defined_in'] for room in rooms)]
+
+
+def defined(listing):
+    """The functions that a listing of `nm` defines for others, weak ones left out."""
+    rows = [line.split() for line in listing.splitlines()]
+    return {row[2].split('@')[0] for row in rows if len(row) == 3 and row[1] == 'T'}
+
+
+def taken(program):
+    """Names that a program defines although a library that it is linked with does."""
+    ours = defined(output_of('nm', program)) - {'_init', '_fini', '_start'}
+    found = []
+    for line in output_of('ldd', program).splitlines():
+        if '=> /' in line:
+            library = line.split('=> ')[1].split()[0]
+            theirs = defined(output_of('nm', '-D', '--defined-only', library))
+            found += [f'{name} of {library}' for name in sorted(ours & theirs)]
+    return found
 
 
 def main(build):
     sample = 'a.o:\n0000 T node_execute\n     U memcpy\n     U clock_gettime\n'
-    fires = impure(sample) == ['clock_gettime']
-    print('1..2')
-    print(f'{"ok" if fires else "not ok"} 1 - a core that reads a clock is found out')
-    library = core_library(build)
-    if library is None:
-        print('ok 2 - the core is pure # SKIP there is no library of dataplane/core yet')
-        return 0 if fires else 1
-    run = subprocess.run(['nm', library], stdout=subprocess.PIPE, text=True, check=True)
-    names = impure(run.stdout)
-    print(f'{"not ok" if names else "ok"} 2 - the core is pure')
-    for name in names:
-        print(f'# {name} is called, or used, in dataplane/core')
-    return 0 if fires and not names else 1
+    cores = targets_of(build, 'static library', ['dataplane/core'])
+    programs = targets_of(build, 'executable', ['tools', 'control'])
+    tests = (
+        ('a core that reads a clock is found out',
+         [] if impure(sample) == ['clock_gettime'] else ['it is not']),
+        ('the core is pure',
+         [f'{name} is used in dataplane/core' for core in cores
+          for name in impure(output_of('nm', core))] if cores else ['where is its library?']),
+        ('no program takes the name of a function of its libraries',
+         [f'{program} defines {name}' for program in programs for name in taken(program)]
+         if programs else ['where are the programs?']),
+    )
+    print(f'1..{len(tests)}')
+    for number, (name, findings) in enumerate(tests, 1):
+        print(f'{"not ok" if findings else "ok"} {number} - {name}')
+        for finding in findings:
+            print(f'# {finding}')
+    return 1 if any(findings for _, findings in tests) else 0
 
 
 if __name__ == '__main__':
