@@ -2,7 +2,7 @@
 /*
  * echo.c - the smallest user of ports and steering: answers each request with its own payload.
  *
- *	echo PORT-SPEC INTERFACE|- PORT-BASE WORKERS PIN-DIR STATE-DIR [generic] [ADDRESS ...]
+ *	echo PORT-SPEC INTERFACE|- PORT-BASE WORKERS PIN-DIR STATE-DIR [generic|huge|ADDRESS ...]
  *
  * tests/net/port_test.py runs it in a namespace of its own. Prints "ready MODE NOTE" when it
  * answers, ends on SIGTERM or when its standard input ends, and prints "counters ..." last.
@@ -115,6 +115,8 @@ static int run(char **argv, struct steer *steer, char *why)
 	for (char **more = argv + 7; *more && !err; more++) {
 		if (!strcmp(*more, "generic"))
 			steering.generic = true;
+		else if (!strcmp(*more, "huge"))
+			eal.huge_pages = true;
 		else
 			err = host_add(&tally.host, *more);
 	}

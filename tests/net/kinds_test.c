@@ -2,12 +2,16 @@
 /*
  * kinds_test.c - the kinds of port that need no kernel interface: frames go in and come out.
  *
+ * With the argument "huge": vhost and virtio, which need memory that a peer can map. It sets aside
+ * no huge pages, but is skipped where too few are free.
+ *
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +26,8 @@
 #define TRIES	    500
 #define TRY_US	    10000
 #define FRAMES	    100
-#define FULL_BURSTS 200
+#define FULL_BURSTS 50
+#define HUGE_PAGES  64
 
 static struct port_device *open_port(const char *text)
 {
@@ -109,7 +114,7 @@ static void full_queue(void **state)
 	struct frame frames[64];
 	unsigned int n;
 
-	for (int i = 0; i < FULL_BURSTS / 4; i++) {
+	for (int i = 0; i < FULL_BURSTS; i++) {
 		for (uint32_t j = 0; j < 64; j++)
 			frames[j] = make_frame(j);
 		port->ops->tx(port, frames, 64);
@@ -182,6 +187,49 @@ static void what_is_not_there(void **state)
 	refused("afxdp:nothing0");
 }
 
+static void vhost_and_virtio(void **state)
+{
+	char folder[] = "/tmp/abaft-vhost-XXXXXX", text[64];
+	struct port_device *vhost, *virtio;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(text, sizeof(text), "vhost:%s/s", folder);
+	vhost = open_port(text);
+	snprintf(text, sizeof(text), "virtio:%s/s", folder);
+	virtio = open_port(text);
+	crosses(port_device_queue(virtio, 0), port_device_queue(vhost, 0));
+	crosses(port_device_queue(vhost, 0), port_device_queue(virtio, 0));
+	port_device_close(virtio);
+	port_device_close(vhost);
+	snprintf(text, sizeof(text), "%s/s", folder);
+	(void)unlink(text);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+static long free_huge_pages(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+	long pages = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%ld", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return pages;
+}
+
+static int setup_huge(void **state)
+{
+	struct eal_config eal = {.huge_pages = true};
+	char why[PORT_WHY_BYTES] = "";
+	int err = port_eal_start(&eal, why);
+
+	if (err)
+		print_error("%s\n", why);
+	return err;
+}
+
 static int setup(void **state)
 {
 	struct eal_config eal = {.memory_mib = 128};
@@ -199,8 +247,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const struct CMUnitTest huge[] = {cmocka_unit_test(vhost_and_virtio)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ring),
 		cmocka_unit_test(full_queue),
@@ -209,5 +258,11 @@ int main(void)
 		cmocka_unit_test(what_is_not_there),
 	};
 
-	return cmocka_run_group_tests_name("kinds", tests, setup, teardown);
+	if (argc < 2)
+		return cmocka_run_group_tests_name("kinds", tests, setup, teardown);
+	if (free_huge_pages() < HUGE_PAGES) {
+		printf("1..0 # SKIP needs %d free huge pages of 2 MiB\n", HUGE_PAGES);
+		return 0;
+	}
+	return cmocka_run_group_tests_name("huge", huge, setup_huge, teardown);
 }

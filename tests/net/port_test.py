@@ -26,6 +26,8 @@ LINE_S = 20
 ANSWER_S = 2
 # With a descriptor to sleep on, an answer needs no nap; echo.c naps 100 ms without one.
 PROMPT_S = 0.05
+HUGE_PAGES = 64
+FLOOD = 30000
 
 running = []
 
@@ -207,6 +209,24 @@ def loopback(t):
     t.equal(sysctls(), before, 'the sysctls are what they were')
 
 
+def flooded(t):
+    """More than the queues hold"""
+    echo = Echo('afxdp:lo', 'lo')
+    t.ok(echo.ready.startswith('ready'), 'it starts', echo.ready)
+    data = request(1440)
+    # More often than there are frame buffers, so that a lost buffer would be missed.
+    with udp('127.0.0.1', BASE) as sock:
+        for _ in range(FLOOD):
+            sock.send(data)
+    with udp('::1', BASE) as sock:
+        for _ in range(FLOOD):
+            sock.send(data)
+    t.ok(comes_back('127.0.0.1', BASE, request()) is not None, f'it answers after {2 * FLOOD}')
+    echo.stop()
+    t.equal(echo.counters.get('redirected'), 2 * FLOOD + 1, 'all were handed over')
+    nothing_left(t, echo, 'lo', 'after its end')
+
+
 def killed(t):
     """After kill -9"""
     echo = Echo('afxdp:lo', 'lo')
@@ -341,6 +361,21 @@ def own_device(t):
     t.ok('abaft0' not in node.run('ip', 'link'), 'the interface went with it')
 
 
+def huge_pages(t):
+    """Frame buffers in huge pages"""
+    with open('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages') as file:
+        free = int(file.read())
+    if free < HUGE_PAGES:
+        t.ok(True, f'AF_XDP over huge pages # SKIP needs {HUGE_PAGES} free ones, {free} are')
+        return
+    echo = Echo('afxdp:lo', 'lo', mode=('huge',))
+    t.ok(echo.ready.startswith('ready'), 'a port starts on huge pages', echo.ready)
+    t.ok(all(comes_back('::1', BASE, request()) is not None for _ in range(3000)),
+         '3000 requests come back')
+    echo.stop()
+    nothing_left(t, echo, 'lo', 'after its end')
+
+
 if os.geteuid() != 0:
     tap.skip_all('needs root (network namespaces, XDP)')
 scratch = tempfile.mkdtemp(prefix='abaft-port-', dir=os.environ.get('TMPDIR', '/var/tmp'))
@@ -350,6 +385,7 @@ try:
     t = tap.Tap()
     case(loopback)
     node.run('bpftool', 'prog', 'load', sys.argv[2], foreign, 'type', 'xdp')
+    case(flooded)
     case(killed)
     case(sysctls_of_others)
     case(refused)
@@ -358,6 +394,7 @@ try:
     case(veth, 'generic', 'generic')
     case(interface_gone)
     case(own_device)
+    case(huge_pages)
 finally:
     shutil.rmtree(scratch, ignore_errors=True)
     if os.path.exists(foreign):
