@@ -54,9 +54,8 @@ static const char help[] =
 	"--final`\n"
 	"      --no-run           only --preload or --dump\n"
 	"  -q, --quiet            no progress bar\n\n" COMMAND_OPTIONS_HELP
-	"\nexit codes: 0 done, 1 some transactions failed or have an unknown outcome, 2 the "
-	"command\n"
-	"line is wrong, 6 it could not run\n";
+	"\nexit codes: 0 done; 1 some transactions failed or have an unknown outcome, or it was\n"
+	"interrupted; 2 the command line is wrong; 3 no node answers; 6 it could not run\n";
 
 enum {
 	OPTION_WRITES = 1000,

@@ -208,7 +208,9 @@ static int gather(struct load *load, struct load_counts *counts, int code)
 		struct load_thread *thread = &load->threads[i];
 
 		add_counts(counts, thread);
-		if (thread->error && code != COMMAND_FAILED) {
+		if (thread->error > 0 && code == COMMAND_OK)
+			code = command_failed("no answer from the node", thread->error);
+		if (thread->error < 0 && code != COMMAND_FAILED) {
 			fprintf(stderr, "abaft load: writing %s: %s\n",
 				load->phase == LOAD_DUMP ? load->config.dump : load->config.history,
 				strerror(-thread->error));

@@ -74,7 +74,8 @@ void load_print(const struct load *load, const struct load_counts *counts, doubl
 	printf("operations    %" PRIu64 " reads (%" PRIu64 " found nothing), %" PRIu64 " writes\n",
 	       counts->reads, counts->not_found, counts->writes);
 	printf("retries       %" PRIu64 " run again with the same id, %" PRIu64
-	       " with a new one, %" PRIu64 " packets sent again, %" PRIu64 " answered BUSY\n",
+	       " with a new one, %" PRIu64 " packets sent again, %" PRIu64
+	       " answers to wait (BUSY, IN_PROGRESS)\n",
 	       counts->reruns, counts->new_ids, counts->client.resends, counts->client.busy);
 	print_errors(counts);
 	printf("\nlatency       from the intended start\n");

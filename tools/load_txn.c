@@ -189,6 +189,19 @@ static enum history_outcome outcome_of_failure(const struct load_slot *slot, int
 	}
 }
 
+/* Nobody has ever answered this client: there is no node to be patient with. */
+static bool nobody_there(struct load_thread *thread, int err)
+{
+	struct abaft_client_stats stats;
+
+	abaft_client_stats(thread->client, &stats);
+	if (stats.packets_received > 0 || (err != ABAFT_TIMEOUT && err != ABAFT_NETWORK))
+		return false;
+	if (!thread->error)
+		thread->error = err;
+	return true;
+}
+
 static void failed(struct load_slot *slot, int err)
 {
 	struct load_thread *thread = slot->thread;
@@ -199,8 +212,8 @@ static void failed(struct load_slot *slot, int err)
 	if (err > 0 && err < LOAD_ERRORS)
 		thread->counts.errors[err]++;
 	log_attempt(slot, outcome);
-	if (retry == ABAFT_RETRY_NO || slot->tries >= thread->load->config.retries ||
-	    slot->attempt == UINT16_MAX) {
+	if (retry == ABAFT_RETRY_NO || nobody_there(thread, err) ||
+	    slot->tries >= thread->load->config.retries || slot->attempt == UINT16_MAX) {
 		finish(slot, slot->unknown_before ? HISTORY_UNKNOWN : outcome);
 		return;
 	}

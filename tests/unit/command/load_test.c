@@ -295,6 +295,18 @@ static void wrong_command_lines(void **state)
 	assert_non_null(strstr(run->output, "/nonexistent/history"));
 }
 
+static void nobody_answers(void **state)
+{
+	struct run *run = *state;
+
+	pthread_mutex_lock(&run->server->lock);
+	run->server->silent = UINT32_MAX;
+	pthread_mutex_unlock(&run->server->lock);
+	run_abaft(run, "load -p $P -s 30 -c 4 -T 2 -b 200 -t 50 -w text");
+	assert_int_equal(run->code, 3);
+	assert_non_null(strstr(run->output, "no answer"));
+}
+
 static void table_for_people(void **state)
 {
 	struct run *run = *state;
@@ -318,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open_loop_counts_from_the_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rate_and_seconds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(wrong_command_lines, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nobody_answers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(table_for_people, set_up, tear_down),
 	};
 
