@@ -82,7 +82,7 @@ struct abaft_result {
 struct abaft_begin {
 	const struct abaft_id *id; /* NULL: a new id */
 	const char *context;	   /* abaft_export() of the step before: joins its transaction */
-	uint16_t step;		   /* number of this function in its chain */
+	uint16_t step;		   /* number of this function; 0 with a context: the next one */
 	uint16_t attempt;	   /* number of this run of the function; a retry counts up */
 	uint32_t deadline_ms;	   /* life after each packet; 0 = the node's default */
 };
@@ -120,8 +120,8 @@ ABAFT_PUBLIC ABAFT_MUST_CHECK int abaft_export(const struct abaft_txn *txn,
 
 /*
  * Prepare operations; they run in this order. Keys and values are copied; `buf` and `result` must
- * live until the submit ends. `result` may be NULL. Errors: INVALID, TOO_LARGE, NO_MEMORY, BUSY (a
- * submit is under way).
+ * live until the submit ends. `result` may be NULL. Errors: INVALID (nothing may follow a COMMIT or
+ * ABORT in one submit), TOO_LARGE, NO_MEMORY, BUSY (a submit is under way).
  */
 ABAFT_PUBLIC ABAFT_MUST_CHECK int abaft_prep_get(struct abaft_txn *txn, const void *key,
 						 size_t key_bytes, void *buf, size_t buf_bytes,
@@ -139,8 +139,11 @@ ABAFT_PUBLIC ABAFT_MUST_CHECK int abaft_prep_abort(struct abaft_txn *txn,
 /* `err` is OK when every operation was executed (a GET that found nothing included), else the first
  * error. Called from abaft_poll() or abaft_wait(); may prepare and submit again, or end the txn. */
 typedef void (*abaft_done_fn)(void *arg, struct abaft_txn *txn, int err);
-/* Sends what was prepared. done may be NULL (then use abaft_wait()). INVALID if nothing was
- * prepared. */
+/* Sends what was prepared, with the next abaft_poll() or abaft_wait(): submits made before it leave
+ * in one system call. done may be NULL (then use abaft_wait()). INVALID if nothing was prepared.
+ * After TIMEOUT or NETWORK it is not known whether the operations were executed: submit the same
+ * ones again, or ask abaft_status(). COMMITTED from a GET beside a COMMIT: the commit's answer was
+ * lost once; it holds, but what was read is gone. */
 ABAFT_PUBLIC ABAFT_MUST_CHECK int abaft_submit(struct abaft_txn *txn, abaft_done_fn done,
 					       void *arg);
 /* Drives the client until this transaction's submit has ended; returns what `done` would get. */
