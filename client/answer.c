@@ -141,6 +141,12 @@ static bool executed(const struct txn_op *op, uint32_t status)
 	return status == ABAFT_OK || status == ABAFT_NOT_FOUND;
 }
 
+/* May the answer be NOT_FOUND? Not of a value that a GET has found. */
+static bool may_be_missing(const struct txn_flight *flight, const struct txn_op *op)
+{
+	return op->code == ABAFT_OP_DELETE || (op->code == ABAFT_OP_GET && !flight->len);
+}
+
 /* I1: reads all of the answer and keeps nothing. False: it breaks the protocol. */
 static bool check(const struct txn_flight *flight, const struct packet_header *header,
 		  struct packet_cursor cursor, struct outcome *outcome)
@@ -162,7 +168,8 @@ static bool check(const struct txn_flight *flight, const struct packet_header *h
 		/* Of an ended transaction later operations are answered too, not SKIPPED. */
 		if (outcome->status)
 			continue;
-		if (result.status == ABAFT_SKIPPED)
+		if (result.status == ABAFT_SKIPPED ||
+		    (result.status == ABAFT_NOT_FOUND && !may_be_missing(flight, op)))
 			return false;
 		if (executed(op, result.status))
 			outcome->executed++;

@@ -76,7 +76,7 @@ static void serve(struct fake_server *server, uint16_t worker)
 	if (n < 0)
 		return;
 	server->received[worker]++;
-	if (lost(server))
+	if (lost(server) || (server->deaf && worker))
 		return;
 	if (server->handle)
 		bytes = server->handle(server->handle_arg, in, (uint32_t)n, out);

@@ -28,6 +28,7 @@ struct fake_server {
 	/* Instead of the fake node: returns the answer's bytes, 0 for none. */
 	uint32_t (*handle)(void *arg, const uint8_t *in, uint32_t bytes, uint8_t *out);
 	void *handle_arg;
+	bool deaf;	    /* all ports but the base port hear nothing */
 	bool from_stranger; /* answers come from another port */
 	uint32_t random;
 };

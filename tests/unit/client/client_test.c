@@ -175,6 +175,19 @@ static void packets_go_to_their_owner(void **state)
 	assert_true(f->server->received[0] > 0);
 }
 
+static void the_base_port_is_tried_too(void **state)
+{
+	struct fixture *f = *state;
+	struct abaft_config config = {.resend_us = 1000, .timeout_ms = 20000};
+
+	abaft_close(f->client);
+	open_client(f, &config);
+	put_and_commit(f->client);
+	f->server->deaf = true;
+	for (int i = 0; i < 10; i++)
+		put_and_commit(f->client);
+}
+
 static void lost_packets_are_sent_again(void **state)
 {
 	struct fixture *f = *state;
@@ -453,6 +466,7 @@ int main(void)
 		cmocka_unit_test(addresses_and_sizes),
 		cmocka_unit_test(ipv6),
 		CASE(packets_go_to_their_owner),
+		CASE(the_base_port_is_tried_too),
 		CASE(lost_packets_are_sent_again),
 		CASE(second_copies_are_ignored),
 		CASE(strangers_are_ignored),

@@ -56,14 +56,15 @@ static void commit(struct abaft_txn *txn, struct abaft_result *result)
 static void round_trip(struct fake_path *path, uint32_t bytes)
 {
 	struct abaft_txn *txn = fake_path_begin(path, 0, NULL);
-	struct abaft_result result = {0};
+	struct abaft_result result = {0}, stored_well = {.status = -1};
 	const struct fake_value *stored;
 
-	put(txn, "k", value, bytes);
+	assert_int_equal(abaft_prep_put(txn, "k", 1, value, bytes, &stored_well), ABAFT_OK);
 	commit(txn, &result);
 	assert_int_equal(fake_path_run(path, txn), ABAFT_OK);
 	assert_int_equal(result.status, ABAFT_OK);
 	assert_true(result.version.time > 0);
+	assert_int_equal(stored_well.status, ABAFT_OK);
 	txn_drop(txn);
 	stored = fake_node_value(path->node, "k");
 	assert_non_null(stored);
@@ -93,7 +94,7 @@ static void values_of_all_sizes(void **state)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		round_trip(path, sizes[i]);
 	assert_int_equal(fake_node_commits(path->node), 2 * sizeof(sizes) / sizeof(sizes[0]));
-	assert_true(path->flying_most > 1 && path->flying_most <= 16);
+	assert_int_equal(path->flying_most, 16);
 }
 
 static void smallest_packets(void **state)
@@ -492,6 +493,121 @@ static void four_at_once(void **state)
 	}
 }
 
+/* One change to a good answer that breaks the protocol. */
+struct breakage {
+	uint32_t at; /* of this byte */
+	uint8_t value;
+	int err;
+};
+
+/* Sends what `txn` has, breaks the answer, hands it over. Returns the submit's error. */
+static int broken(struct fake_path *path, struct abaft_txn *txn, const struct breakage *breakage,
+		  uint32_t more)
+{
+	uint8_t request[ABAFT_PACKET_BYTES_MAX], answer[ABAFT_PACKET_BYTES_MAX + 8] = {0};
+	struct txn_flight *flight = txn_next(txn);
+	struct packet_header header;
+	struct packet_cursor cursor;
+	uint32_t len;
+
+	assert_non_null(flight);
+	len = fake_node_handle(path->node, request, txn_encode(flight, request), answer);
+	txn_sent(flight, path->now_us);
+	answer[breakage->at] = breakage->value;
+	len += more;
+	answer[8] = (uint8_t)len;
+	answer[9] = (uint8_t)(len >> 8);
+	assert_int_equal(packet_open(&cursor, &header, answer, len), PACKET_OK);
+	assert_ptr_equal(txn_flight_of(&path->shared, &header), flight);
+	txn_answer(flight, &header, &cursor, path->now_us);
+	return txn->state == TXN_DONE ? txn->err : -1;
+}
+
+enum { HEAD = sizeof(struct abaft_wire_header), RESULT = sizeof(struct abaft_wire_result) };
+
+static void malformed_answers_are_told(void **state)
+{
+	/* The answer to PUT, GET of 5 bytes: results at HEAD and HEAD + RESULT. */
+	static const struct breakage breakages[] = {
+		{10, 1, ABAFT_PROTOCOL},			     /* fewer results */
+		{10, 3, ABAFT_PROTOCOL},			     /* more */
+		{HEAD, ABAFT_OP_GET, ABAFT_PROTOCOL},		     /* another operation's */
+		{HEAD + 2, 20, ABAFT_PROTOCOL},			     /* no status of a node's */
+		{HEAD + 2, ABAFT_TIMEOUT, ABAFT_PROTOCOL},	     /* one of the client's own */
+		{HEAD + 2, ABAFT_SKIPPED, ABAFT_PROTOCOL},	     /* after nothing failed */
+		{HEAD + 2, ABAFT_NOT_FOUND, ABAFT_PROTOCOL},	     /* of a PUT */
+		{HEAD + 12, 5, ABAFT_PROTOCOL},			     /* a PUT with data */
+		{HEAD + RESULT + 4, 4, ABAFT_PROTOCOL},		     /* more data than there is */
+		{HEAD + RESULT + 6, 0x11, ABAFT_PROTOCOL},	     /* total over the limit */
+		{HEAD + RESULT + 8, 1, ABAFT_PROTOCOL},		     /* not from the start */
+		{HEAD + RESULT + 12, 6, ABAFT_PROTOCOL},	     /* ends beyond the packet */
+		{HEAD + RESULT + 12, 4, ABAFT_PROTOCOL},	     /* ends before it */
+		{HEAD + RESULT + 2, ABAFT_NO_SPACE, ABAFT_NO_SPACE}, /* a failure, well told */
+	};
+	struct fake_path *path = *state;
+	struct abaft_result result;
+
+	fake_node_store(path->node, "b", "value", 5);
+	for (size_t i = 0; i <= sizeof(breakages) / sizeof(breakages[0]); i++) {
+		struct abaft_txn *txn = fake_path_begin(path, 0, NULL);
+		bool last = i == sizeof(breakages) / sizeof(breakages[0]);
+
+		back[0] = 'x';
+		put(txn, "a", "1", 1);
+		get(txn, "b", back, 100, &result);
+		assert_int_equal(txn_start(txn, path->now_us), ABAFT_OK);
+		if (last) /* nothing wrong but bytes after the results */
+			assert_int_equal(
+				broken(path, txn, &(struct breakage){HEAD, ABAFT_OP_PUT, 0}, 2),
+				ABAFT_PROTOCOL);
+		else
+			assert_int_equal(broken(path, txn, &breakages[i], 0), breakages[i].err);
+		if (last || breakages[i].err == ABAFT_PROTOCOL)
+			assert_int_equal(back[0], 'x');
+		assert_int_equal(txn->flying, 0);
+		txn_drop(txn);
+	}
+}
+
+static void malformed_parts_are_told(void **state)
+{
+	static const struct breakage breakages[] = {
+		{HEAD + 4, 1, ABAFT_PROTOCOL},		     /* the value's length has changed */
+		{HEAD + 9, 7, ABAFT_PROTOCOL},		     /* other bytes than asked for */
+		{HEAD + 2, ABAFT_NOT_FOUND, ABAFT_PROTOCOL}, /* it was found before */
+		{HEAD, ABAFT_OP_GET, ABAFT_PROTOCOL},
+	};
+	struct fake_path *path = *state;
+
+	fake_node_store(path->node, "b", value, 3000);
+	for (size_t i = 0; i < 4; i++) {
+		struct abaft_txn *txn = fake_path_begin(path, 0, NULL);
+
+		get(txn, "b", back, 3000, NULL);
+		assert_int_equal(txn_start(txn, path->now_us), ABAFT_OK);
+		assert_int_equal(broken(path, txn, &(struct breakage){HEAD, ABAFT_OP_GET, 0}, 0),
+				 -1);
+		assert_int_equal(broken(path, txn, &breakages[i], 0), breakages[i].err);
+		txn_drop(txn);
+	}
+}
+
+static void refusals_need_a_reason_of_the_nodes(void **state)
+{
+	static const uint16_t statuses[] = {ABAFT_NOT_FOUND, ABAFT_SKIPPED, 20, ABAFT_TIMEOUT, 999};
+	struct fake_path *path = *state;
+
+	for (size_t i = 0; i < 6; i++) {
+		struct abaft_txn *txn = fake_path_begin(path, 0, NULL);
+
+		path->node->refuse = i < 5 ? statuses[i] : ABAFT_EXPIRED;
+		path->node->refusals = 1;
+		put(txn, "a", "1", 1);
+		assert_int_equal(fake_path_run(path, txn), i < 5 ? ABAFT_PROTOCOL : ABAFT_EXPIRED);
+		txn_drop(txn);
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -502,6 +618,9 @@ int main(void)
 		CASE(too_large_is_refused_here),
 		CASE(bad_path),
 		CASE(corrupted_answers_never_hurt),
+		CASE(malformed_answers_are_told),
+		CASE(malformed_parts_are_told),
+		CASE(refusals_need_a_reason_of_the_nodes),
 		CASE(parts_wait_for_the_instance),
 		CASE(operations_are_packed),
 		CASE(commit_beside_gets),
