@@ -221,9 +221,13 @@ def flooded(t):
     with udp('::1', BASE) as sock:
         for _ in range(FLOOD):
             sock.send(data)
-    t.ok(comes_back('127.0.0.1', BASE, request()) is not None, f'it answers after {2 * FLOOD}')
+    # The queue may still be full when the flood ends.
+    t.ok(any(comes_back('127.0.0.1', BASE, request()) is not None for _ in range(5)),
+         f'it answers after {2 * FLOOD}')
     echo.stop()
-    t.equal(echo.counters.get('redirected'), 2 * FLOOD + 1, 'all were handed over')
+    t.ok(echo.counters.get('redirected', 0) > 2 * FLOOD, 'all were handed over')
+    t.ok(echo.counters.get('answers', 0) > 10000, 'more were answered than there are buffers',
+         echo.counters)
     nothing_left(t, echo, 'lo', 'after its end')
 
 
