@@ -2,6 +2,10 @@
 /*
  * lock.h - ck_spinlock with the annotations that let ThreadSanitizer see it: CK's atomics are
  * assembly that the sanitizer does not follow.
+ *
+ * The same macros stand where ck_epoch orders: the end of a pass releases the worker's slot, and
+ * what a grace period has freed is touched after acquiring all slots (reclaim.c). A block that is
+ * used again while a pass still reads it remains a race.
  */
 #ifndef ABAFT_CORE_LOCK_H
 #define ABAFT_CORE_LOCK_H

@@ -35,6 +35,8 @@
 
 #include <ck_stack.h>
 
+#include "dataplane/core/lock.h"
+
 #define ERA_US		 10000u
 #define IDLE_US		 10000u /* how soon an idle worker looks again */
 #define RETIRED_FOR_GOOD 2
@@ -332,6 +334,8 @@ static void deferred_free(struct reclaim *reclaim)
 		return;
 	ck_stack_init(&done);
 	ck_epoch_poll_deferred(&reclaim->record, &done);
+	for (uint32_t w = 0; w < reclaim->store->workers; w++)
+		LOCK_ACQUIRED(&reclaim->store->slot[w]);
 	for (entry = CK_STACK_FIRST(&done); entry; entry = next) {
 		ck_epoch_entry_t *e =
 			(ck_epoch_entry_t *)(void *)((uint8_t *)entry -
@@ -356,6 +360,7 @@ static void deferred_free(struct reclaim *reclaim)
 
 void reclaim_pass_end(struct reclaim *reclaim, uint64_t young)
 {
+	LOCK_RELEASED(reclaim->slot);
 	ck_epoch_end(&reclaim->record, NULL);
 	atomic_store_explicit(&reclaim->slot->low, young, memory_order_release);
 	deferred_free(reclaim);
