@@ -56,6 +56,7 @@ struct log {
 	struct group groups[GROUPS];
 	uint8_t node_id[16];
 	uint32_t number;
+	uint32_t group_bytes_max; /* of a buffer; smaller than the limit where segments are */
 	uint32_t incarnation;
 	uint64_t durable;   /* group */
 	uint64_t synced;    /* what headers may call durable: `durable`, if writes are synced */
@@ -120,8 +121,8 @@ static uint32_t room_here(const struct log *log)
 
 	if (log->offset >= end)
 		return 0;
-	return end - log->offset < ABAFT_LOG_GROUP_BYTES_MAX ? (uint32_t)(end - log->offset)
-							     : ABAFT_LOG_GROUP_BYTES_MAX;
+	return end - log->offset < log->group_bytes_max ? (uint32_t)(end - log->offset)
+							: log->group_bytes_max;
 }
 
 static struct group *open_group(struct log *log, uint32_t room)
@@ -396,11 +397,11 @@ static int make_buffers(struct log *log)
 
 	for (uint32_t i = 0; i < GROUPS; i++) {
 		if (posix_memalign((void **)&log->groups[i].buffer, ABAFT_LOG_BLOCK_BYTES,
-				   ABAFT_LOG_GROUP_BYTES_MAX))
+				   log->group_bytes_max))
 			return -ENOMEM;
 		buffers[i] = log->groups[i].buffer;
 	}
-	return log->dev->ops->start(log->dev, buffers, GROUPS, ABAFT_LOG_GROUP_BYTES_MAX);
+	return log->dev->ops->start(log->dev, buffers, GROUPS, log->group_bytes_max);
 }
 
 static int start(struct log *log, const struct log_config *config, const struct log_tail *tail)
@@ -440,6 +441,9 @@ int log_open_on(struct log **out, struct logdev *dev, const struct log_config *c
 	log->dev = dev;
 	log->number = config->number;
 	log->sync = config->sync;
+	log->group_bytes_max = config->segment_bytes < ABAFT_LOG_GROUP_BYTES_MAX
+				       ? (uint32_t)config->segment_bytes
+				       : ABAFT_LOG_GROUP_BYTES_MAX;
 	memcpy(log->node_id, config->node_id, sizeof(log->node_id));
 	begin_at(log, tail ? tail : &nothing);
 	if (!tail && dev->ops->list(dev, &first, 1) != 0)

@@ -65,8 +65,8 @@
 
 #include <abaft/limits.h>
 
-/* One read; holds the largest group wherever it begins. */
-#define WINDOW_BYTES (2 * ABAFT_LOG_GROUP_BYTES_MAX)
+/* One read, at most; holds the largest group wherever it begins. */
+#define WINDOW_BYTES_MAX (2 * ABAFT_LOG_GROUP_BYTES_MAX)
 
 struct scan {
 	struct logdev *dev;
@@ -80,6 +80,7 @@ struct scan {
 	uint32_t segment;
 	uint64_t segment_bytes;
 	uint8_t *window;
+	size_t window_size; /* WINDOW_BYTES_MAX, or the longest segment */
 	uint64_t window_offset;
 	size_t window_bytes;
 };
@@ -133,7 +134,7 @@ static int look(struct scan *scan, uint64_t offset, size_t bytes, const uint8_t 
 
 	if (offset < scan->window_offset ||
 	    offset + bytes > scan->window_offset + scan->window_bytes) {
-		size_t want = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+		size_t want = left < scan->window_size ? (size_t)left : scan->window_size;
 
 		scan->window_bytes = 0;
 		got = scan->dev->ops->read(scan->dev, scan->handle, scan->window, want, offset);
@@ -409,7 +410,7 @@ static int by_number(const void *a, const void *b)
 /* The segments there are, which must be all from 0 up; their total length. */
 static int list_segments(struct scan *scan)
 {
-	uint32_t *numbers = calloc(ABAFT_LOG_SEGMENTS_MAX, sizeof(*numbers));
+	uint32_t *numbers = malloc(ABAFT_LOG_SEGMENTS_MAX * sizeof(*numbers));
 	int count, error = 0;
 
 	if (!numbers)
@@ -432,8 +433,12 @@ static int list_segments(struct scan *scan)
 		else
 			error = open_segment(scan, i);
 		scan->tail->bytes += scan->segment_bytes;
+		if (scan->segment_bytes > scan->window_size)
+			scan->window_size = (size_t)scan->segment_bytes;
 	}
 	scan->tail->segments = (uint32_t)count;
+	if (scan->window_size > WINDOW_BYTES_MAX)
+		scan->window_size = WINDOW_BYTES_MAX;
 out:
 	free(numbers);
 	return error;
@@ -456,9 +461,10 @@ int recover_scan(struct logdev *dev, const struct log_config *config,
 	int error;
 
 	memset(tail, 0, sizeof(*tail));
-	if (posix_memalign((void **)&scan.window, ABAFT_LOG_BLOCK_BYTES, WINDOW_BYTES))
-		return refuse(&scan, -ENOMEM, "no memory to read it");
 	error = list_segments(&scan);
+	if (!error &&
+	    posix_memalign((void **)&scan.window, ABAFT_LOG_BLOCK_BYTES, scan.window_size))
+		error = refuse(&scan, -ENOMEM, "no memory to read it");
 	if (!error)
 		error = accept_all(&scan, &verdict);
 	tail->incarnation_max = tail->incarnation;

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of dataplane/log/log.c and segment.c over the simulated disk: order, limits, failures. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dataplane/log/format.h"
+#include "dataplane/log/segment.h"
+#include "tests/unit/log/rig.h"
+
+static struct rig rig;
+
+/* Closes in good order and expects every record back. */
+static void expect_all(void)
+{
+	rig_drain(&rig);
+	rig_close(&rig);
+	assert_int_equal(rig_recover(&rig), 0);
+	assert_false(rig.mismatch);
+	assert_int_equal(rig.recovered, rig.appended);
+}
+
+static void new_log_is_empty(void **state)
+{
+	rig_begin(&rig, 1);
+	assert_int_equal(rig_recover(&rig), -ENOENT);
+	rig_open(&rig);
+	assert_false(log_busy(rig.log));
+	rig_close(&rig);
+	rig_open(&rig);
+	assert_int_equal(rig.recovered, 0);
+	rig_end(&rig);
+}
+
+static void log_is_not_opened_over_another(void **state)
+{
+	rig_begin(&rig, 1);
+	rig_open(&rig);
+	rig_close(&rig);
+	assert_int_equal(log_open_on(&rig.log, sim_disk_logdev(rig.disk), &rig.config, NULL,
+				     rig.why, sizeof(rig.why)),
+			 -EEXIST);
+	rig.log = NULL;
+	rig_end(&rig);
+}
+
+static void records_of_every_length(void **state)
+{
+	rig_begin(&rig, 2);
+	rig_open(&rig);
+	for (uint32_t bytes = 0; bytes < 300; bytes++)
+		while (!rig_append(&rig, bytes))
+			rig_pass(&rig);
+	for (uint32_t around = 4096; around <= 65536; around *= 2)
+		for (uint32_t bytes = around - 140; bytes < around + 20; bytes += 3)
+			while (!rig_append(&rig, bytes))
+				rig_pass(&rig);
+	expect_all();
+	rig_end(&rig);
+}
+
+static void record_may_be_shorter_than_reserved(void **state)
+{
+	uint8_t *at;
+
+	rig_begin(&rig, 2);
+	rig_open(&rig);
+	at = log_reserve(rig.log, 1000);
+	assert_non_null(at);
+	assert_non_null(log_reserve(rig.log, 500)); /* the first was given up */
+	memset(at, 7, 1000);
+	assert_int_equal(log_append(rig.log, 3, 9), 1);
+	rig.seeds[0] = 3;
+	rig.appended = 1;
+	rig_drain(&rig);
+	rig_close(&rig);
+	assert_int_equal(rig_recover(&rig), 0);
+	assert_int_equal(rig.recovered, 1);
+	rig_end(&rig);
+}
+
+static void biggest_record_fits(void **state)
+{
+	rig_begin(&rig, 3);
+	rig.config.segment_bytes = ABAFT_LOG_GROUP_BYTES_MAX + ABAFT_LOG_BLOCK_BYTES;
+	rig_open(&rig);
+	assert_null(log_reserve(rig.log, LOG_RECORD_BYTES_MAX + 1));
+	for (int i = 0; i < 3; i++)
+		while (!rig_append(&rig, LOG_RECORD_BYTES_MAX))
+			rig_pass(&rig);
+	while (!rig_append(&rig, 1))
+		rig_pass(&rig);
+	expect_all();
+	assert_int_equal(rig.groups[0].bytes, ABAFT_LOG_GROUP_BYTES_MAX);
+	assert_int_equal(rig.groups[1].segment, 1);
+	rig_end(&rig);
+}
+
+static void many_records_share_a_group(void **state)
+{
+	struct log_stats stats;
+
+	rig_begin(&rig, 4);
+	rig_open(&rig);
+	for (int i = 0; i < 500; i++)
+		assert_true(rig_append(&rig, 100));
+	log_submit(rig.log);
+	log_stats(rig.log, &stats);
+	assert_int_equal(stats.groups, 1);
+	expect_all();
+	assert_int_equal(rig.groups[0].records, 500);
+	rig_end(&rig);
+}
+
+/* Never waits to fill: one record goes out at the first submit, and what comes while all slots are
+ * taken goes out together. */
+static void batches_form_by_themselves(void **state)
+{
+	struct log_stats stats;
+
+	rig_begin(&rig, 5);
+	sim_disk_delay(rig.disk, 50);
+	rig_open(&rig);
+	for (uint32_t i = 1; i <= ABAFT_LOG_WRITES_IN_FLIGHT; i++) {
+		assert_true(rig_append(&rig, 10));
+		log_submit(rig.log);
+		log_stats(rig.log, &stats);
+		assert_int_equal(stats.groups, i);
+	}
+	for (int i = 0; i < 20; i++) {
+		assert_true(rig_append(&rig, 10));
+		log_submit(rig.log);
+	}
+	log_stats(rig.log, &stats);
+	assert_int_equal(stats.groups, ABAFT_LOG_WRITES_IN_FLIGHT);
+	assert_int_equal(stats.in_flight_max, ABAFT_LOG_WRITES_IN_FLIGHT);
+	expect_all();
+	assert_int_equal(rig.groups[ABAFT_LOG_WRITES_IN_FLIGHT].records, 20);
+	rig_end(&rig);
+}
+
+static void busy_when_all_groups_are_full(void **state)
+{
+	uint32_t accepted = 0;
+
+	rig_begin(&rig, 6);
+	sim_disk_delay(rig.disk, 50);
+	rig_open(&rig);
+	while (rig_append(&rig, 200000)) {
+		log_submit(rig.log);
+		assert_true(++accepted < 10);
+	}
+	assert_int_equal(accepted, ABAFT_LOG_WRITES_IN_FLIGHT + 1);
+	assert_int_equal(log_error(rig.log), 0);
+	assert_true(log_busy(rig.log));
+	rig_drain(&rig);
+	assert_true(rig_append(&rig, 200000));
+	expect_all();
+	rig_end(&rig);
+}
+
+/* Completions come in any order; durability in log order: what is durable at each moment would be
+ * recovered if the power went at that moment. */
+static void durable_in_log_order(void **state)
+{
+	for (uint64_t seed = 1; seed < 300; seed++) {
+		rig_begin(&rig, seed);
+		sim_disk_delay(rig.disk, 20);
+		rig_open(&rig);
+		for (int i = 0; i < 4; i++) {
+			assert_true(rig_append(&rig, 5000));
+			log_submit(rig.log);
+		}
+		while (log_durable(rig.log) == 0)
+			rig_pass(&rig);
+		sim_disk_power_cut(rig.disk);
+		rig_close(&rig);
+		rig_open(&rig); /* asserts */
+		rig_end(&rig);
+	}
+}
+
+static void fails_for_ever(void (*break_disk)(struct sim_disk *, uint32_t))
+{
+	for (uint32_t at = 1; at < 30; at++) {
+		uint64_t durable;
+
+		rig_begin(&rig, at);
+		rig_open(&rig);
+		break_disk(rig.disk, at);
+		for (int i = 0; i < 1000 && !log_error(rig.log); i++) {
+			rig_append(&rig, 3000);
+			rig_pass(&rig);
+		}
+		assert_int_equal(log_error(rig.log), -EIO);
+		assert_null(log_reserve(rig.log, 1));
+		for (int i = 0; i < 100; i++)
+			rig_pass(&rig);
+		durable = log_durable(rig.log);
+		assert_true(durable < rig.appended);
+		assert_int_equal(log_error(rig.log), -EIO);
+		assert_false(log_busy(rig.log));
+		rig_close(&rig);
+		/* The failed group itself may or may not be there; the disk works again. */
+		sim_disk_power_cut(rig.disk);
+		rig_open(&rig);
+		rig_work(&rig, 20);
+		expect_all();
+		rig_end(&rig);
+	}
+}
+
+static void failed_write_ends_the_log(void **state)
+{
+	fails_for_ever(sim_disk_fail_write);
+}
+
+static void failed_sync_ends_the_log(void **state)
+{
+	fails_for_ever(sim_disk_fail_sync);
+}
+
+static void fill_up(void)
+{
+	for (int i = 0; i < 2000 && !log_error(rig.log); i++) {
+		rig_append(&rig, 20000);
+		rig_pass(&rig);
+	}
+	assert_int_equal(log_error(rig.log), -ENOSPC);
+	assert_null(log_reserve(rig.log, 20000));
+	rig_drain(&rig); /* what was taken becomes durable all the same */
+}
+
+static void full_disk_refuses_and_goes_on(void **state)
+{
+	rig_begin(&rig, 7);
+	sim_disk_space(rig.disk, 3 * RIG_SEGMENT_BYTES);
+	rig_open(&rig);
+	fill_up();
+	sim_disk_space(rig.disk, 0);
+	assert_true(rig_append(&rig, 20000)); /* room was made */
+	assert_int_equal(log_error(rig.log), 0);
+	expect_all();
+	rig_end(&rig);
+}
+
+static void bytes_max_is_kept(void **state)
+{
+	struct log_stats stats;
+
+	rig_begin(&rig, 8);
+	rig.config.bytes_max = 2 * RIG_SEGMENT_BYTES + 4096;
+	rig_open(&rig);
+	fill_up();
+	log_stats(rig.log, &stats);
+	assert_int_equal(stats.segments, 2);
+	rig_close(&rig);
+	rig_open(&rig); /* also after a restart; the seal had its room */
+	assert_true(rig.groups[rig.groups_count - 1].flags & LOG_FLAG_SEAL);
+	fill_up();
+	expect_all();
+	rig_end(&rig);
+}
+
+static void no_room_at_all_is_an_error(void **state)
+{
+	rig_begin(&rig, 9);
+	sim_disk_space(rig.disk, 4096);
+	assert_int_equal(log_open_on(&rig.log, sim_disk_logdev(rig.disk), &rig.config, NULL,
+				     rig.why, sizeof(rig.why)),
+			 -ENOSPC);
+	assert_non_null(strstr(rig.why, "No space left"));
+	rig.log = NULL;
+	rig_end(&rig);
+}
+
+static void reopening_many_times(void **state)
+{
+	rig_begin(&rig, 10);
+	for (int i = 0; i < 200; i++) {
+		rig_open(&rig);
+		assert_int_equal(rig.tail.incarnation, i);
+		assert_true(rig_append(&rig, (uint32_t)i * 10));
+		rig_close(&rig); /* drains */
+		rig.acknowledged = rig.appended;
+	}
+	rig_open(&rig);
+	assert_int_equal(rig.recovered, 200);
+	/* Nothing was written since the last seal, so nothing needs to be. */
+	rig_close(&rig);
+	assert_int_equal(rig_recover(&rig), 0);
+	assert_int_equal(rig.tail.incarnation, 200);
+	rig_end(&rig);
+}
+
+static void longer_and_shorter_segments_mix(void **state)
+{
+	static const uint32_t blocks[] = {16, 64, 7, 100, 3, 64};
+
+	rig_begin(&rig, 11);
+	rig.bytes_max = 3000;
+	for (int i = 0; i < 6; i++) {
+		rig.config.segment_bytes = blocks[i] * ABAFT_LOG_BLOCK_BYTES;
+		rig_open(&rig);
+		rig_work(&rig, 150);
+		rig_drain(&rig);
+		sim_disk_power_cut(rig.disk);
+		rig_close(&rig);
+	}
+	assert_int_equal(rig_recover(&rig), 0);
+	assert_int_equal(rig.recovered, rig.appended);
+	rig_end(&rig);
+}
+
+static void segment_names(void **state)
+{
+	char name[SEGMENT_NAME_BYTES];
+	uint32_t number;
+
+	segment_name(name, 0xab);
+	assert_string_equal(name, "seg-000000ab");
+	assert_int_equal(segment_name_parse(name, &number), 0);
+	assert_int_equal(number, 0xab);
+	assert_int_equal(segment_name_parse("seg-000000AB", &number), -EINVAL);
+	assert_int_equal(segment_name_parse("seg-ab", &number), -EINVAL);
+	assert_int_equal(segment_name_parse("seg-000000ab.new", &number), -EINVAL);
+	assert_int_equal(segment_name_parse("lost+found", &number), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(new_log_is_empty),
+		cmocka_unit_test(log_is_not_opened_over_another),
+		cmocka_unit_test(records_of_every_length),
+		cmocka_unit_test(record_may_be_shorter_than_reserved),
+		cmocka_unit_test(biggest_record_fits),
+		cmocka_unit_test(many_records_share_a_group),
+		cmocka_unit_test(batches_form_by_themselves),
+		cmocka_unit_test(busy_when_all_groups_are_full),
+		cmocka_unit_test(durable_in_log_order),
+		cmocka_unit_test(failed_write_ends_the_log),
+		cmocka_unit_test(failed_sync_ends_the_log),
+		cmocka_unit_test(full_disk_refuses_and_goes_on),
+		cmocka_unit_test(bytes_max_is_kept),
+		cmocka_unit_test(no_room_at_all_is_an_error),
+		cmocka_unit_test(reopening_many_times),
+		cmocka_unit_test(longer_and_shorter_segments_mix),
+		cmocka_unit_test(segment_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

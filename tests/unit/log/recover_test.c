@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Damage of every kind: recovery says what and where, or ends before it; it never invents. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dataplane/log/format.h"
+#include "tests/unit/log/rig.h"
+
+static struct rig rig;
+
+/* A log of several segments, closed in good order, and its groups in rig.groups. */
+static void make_log(uint64_t seed)
+{
+	rig_begin(&rig, seed);
+	rig_open(&rig);
+	rig_work(&rig, 500);
+	rig_close(&rig);
+	assert_int_equal(rig_recover(&rig), 0);
+	assert_true(rig.tail.segments >= 4);
+}
+
+static void expect_refused(const char *sentence)
+{
+	assert_int_equal(rig_recover(&rig), -EBADMSG);
+	assert_non_null(strstr(rig.why, "log-003"));
+	if (!strstr(rig.why, sentence))
+		fail_msg("\"%s\" is not in: %s", sentence, rig.why);
+}
+
+static void crc_is_crc32c(void **state)
+{
+	assert_int_equal(format_crc((const uint8_t *)"123456789", 9), 0xe3069283);
+}
+
+static void flipped_bit_in_a_durable_group(void **state)
+{
+	make_log(1);
+	for (int i = 0; i < 1500; i++) {
+		struct rig_group group = rig.groups[sim_random(&rig.random, rig.groups_count - 1)];
+		uint32_t count = rig.groups_count;
+		/* Half of them in the header. */
+		uint64_t bits = i % 2 ? group.bytes * 8 : LOG_GROUP_HEADER_BYTES * 8;
+		uint64_t bit = group.offset * 8 + sim_random(&rig.random, bits);
+		char place[128];
+
+		sim_disk_flip(rig.disk, group.segment, bit);
+		/* Version, node, ... with a checksum that does not fit are just damage. */
+		snprintf(place, sizeof(place), "corruption in segment %08x at byte %llu",
+			 group.segment, (unsigned long long)group.offset);
+		if (group.offset == 0) /* expected behind the segment before */
+			snprintf(place, sizeof(place), "group %llu was durable",
+				 (unsigned long long)group.sequence);
+		expect_refused(place);
+		assert_true(rig.recovered < rig.appended);
+		sim_disk_flip(rig.disk, group.segment, bit);
+		rig.groups_count = count;
+		assert_int_equal(rig_recover(&rig), 0);
+	}
+	rig_end(&rig);
+}
+
+/* After a crash only what a later header knew durable can be told from a torn write. */
+static void flipped_bit_after_a_crash(void **state)
+{
+	uint32_t refused = 0, ended = 0;
+
+	for (uint64_t seed = 1; seed < 600; seed++) {
+		struct rig_group group;
+		bool proven = false;
+		int error;
+
+		rig_begin(&rig, seed);
+		rig_open(&rig);
+		rig_work(&rig, 12);
+		sim_disk_power_cut(rig.disk);
+		rig_close(&rig);
+		assert_int_equal(rig_recover(&rig), 0);
+		if (rig.groups_count == 0) {
+			rig_end(&rig);
+			continue;
+		}
+		group = rig.groups[sim_random(&rig.random, rig.groups_count)];
+		for (uint32_t i = 0; i < rig.groups_count; i++)
+			proven |= rig.groups[i].durable >= group.sequence;
+		sim_disk_flip(rig.disk, group.segment,
+			      group.offset * 8 + sim_random(&rig.random, group.bytes * 8));
+		error = rig_recover(&rig);
+		assert_true(error == -EBADMSG || (error == 0 && !proven));
+		assert_false(rig.mismatch);
+		refused += error != 0;
+		ended += error == 0;
+		rig_end(&rig);
+	}
+	assert_true(refused > 100 && ended > 50);
+}
+
+static void flipped_bit_behind_the_end(void **state)
+{
+	make_log(2);
+	for (int i = 0; i < 500; i++) {
+		uint64_t bits = (RIG_SEGMENT_BYTES - rig.tail.offset) * 8;
+
+		sim_disk_flip(rig.disk, rig.tail.segment,
+			      rig.tail.offset * 8 + sim_random(&rig.random, bits));
+		assert_int_equal(rig_recover(&rig), 0);
+		assert_int_equal(rig.recovered, rig.appended);
+	}
+	rig_end(&rig);
+}
+
+static void missing_segment(void **state)
+{
+	make_log(3);
+	sim_disk_remove(rig.disk, 1);
+	expect_refused("segment 00000001 is missing, though 00000002 is there");
+	sim_disk_remove(rig.disk, 0);
+	expect_refused("segment 00000000 is missing");
+	rig_end(&rig);
+}
+
+static void other_node(void **state)
+{
+	make_log(4);
+	rig.config.node_id[5]++;
+	expect_refused("belongs to another node");
+	rig_end(&rig);
+}
+
+static void other_log(void **state)
+{
+	make_log(4);
+	rig.config.number = 4;
+	assert_int_equal(rig_recover(&rig), -EBADMSG);
+	assert_non_null(strstr(rig.why, "belongs to log-003"));
+	rig_end(&rig);
+}
+
+/* Only the last segments are foreign, where no group was expected any more. */
+static void foreign_segment_behind_the_end(void **state)
+{
+	uint8_t *bytes;
+	uint64_t count;
+
+	make_log(5);
+	bytes = sim_disk_segment(rig.disk, 0, &count);
+	sim_disk_put(rig.disk, rig.tail.segments - 1, bytes, count);
+	expect_refused("holds segment 00000000");
+	rig_end(&rig);
+}
+
+static void swapped_segments(void **state)
+{
+	make_log(6);
+	sim_disk_rename(rig.disk, 1, 200);
+	sim_disk_rename(rig.disk, 2, 1);
+	sim_disk_rename(rig.disk, 200, 2);
+	expect_refused("the file of segment 00000001 holds segment 00000002");
+	rig_end(&rig);
+}
+
+/* As another version would write it: its own version number under a checksum that fits. */
+static void other_version(void **state)
+{
+	struct group_header *header;
+	uint64_t bytes;
+
+	make_log(7);
+	for (uint32_t segment = 0; segment < 2; segment++) {
+		header = (struct group_header *)sim_disk_segment(rig.disk, segment, &bytes);
+		header->version = 2;
+		header->header_crc = format_crc((const uint8_t *)header,
+						offsetof(struct group_header, header_crc));
+	}
+	expect_refused("segment 00000000 is of format version 2, this program knows 1");
+	rig_end(&rig);
+}
+
+static void file_of_another_length(void **state)
+{
+	uint64_t count;
+	uint8_t *bytes;
+	static uint8_t copy[RIG_SEGMENT_BYTES];
+
+	make_log(8);
+	bytes = sim_disk_segment(rig.disk, 1, &count);
+	memcpy(copy, bytes, count);
+	sim_disk_put(rig.disk, 1, copy, count - 4096);
+	expect_refused("segment 00000001 was made with 262144 bytes and has 258048");
+	sim_disk_put(rig.disk, 1, copy, count - 1);
+	expect_refused("no segment was made with");
+	sim_disk_put(rig.disk, 1, copy, 0);
+	expect_refused("has 0 bytes");
+	rig_end(&rig);
+}
+
+/* A durable group written over an earlier place: a misdirected write. */
+static void misplaced_group(void **state)
+{
+	struct rig_group from, to;
+	uint64_t bytes;
+	uint8_t *segment;
+
+	make_log(9);
+	from = rig.groups[6];
+	to = rig.groups[3];
+	assert_true(from.segment == 0 && to.segment == 0 && to.offset > 0);
+	segment = sim_disk_segment(rig.disk, 0, &bytes);
+	memmove(segment + to.offset, segment + from.offset, from.bytes);
+	expect_refused("belongs to another place");
+	rig_end(&rig);
+}
+
+/* A group that was never written (the disk lost it whole) though later ones know that it was. */
+static void lost_write(void **state)
+{
+	struct rig_group group;
+	uint64_t bytes;
+
+	make_log(10);
+	group = rig.groups[5];
+	memset(sim_disk_segment(rig.disk, group.segment, &bytes) + group.offset, 0, group.bytes);
+	expect_refused("there is no group");
+	rig_end(&rig);
+}
+
+/* A whole group of an earlier life of the log at the place where one is due breaks the chain. */
+static void stale_group_breaks_the_chain(void **state)
+{
+	struct rig_group group;
+	struct group_header *header;
+	uint64_t bytes;
+
+	make_log(11);
+	group = rig.groups[5];
+	header = (struct group_header *)(sim_disk_segment(rig.disk, group.segment, &bytes) +
+					 group.offset);
+	header->previous_crc ^= 1;
+	header->header_crc =
+		format_crc((const uint8_t *)header, offsetof(struct group_header, header_crc));
+	expect_refused("does not follow the one before");
+	rig_end(&rig);
+}
+
+static void older_incarnation_is_refused(void **state)
+{
+	struct group_header *header;
+	uint64_t bytes;
+
+	rig_begin(&rig, 12);
+	for (int i = 0; i < 3; i++) {
+		rig_open(&rig);
+		assert_true(rig_append(&rig, 10));
+		rig_close(&rig);
+	}
+	assert_int_equal(rig_recover(&rig), 0);
+	assert_int_equal(rig.groups[4].incarnation, 3);
+	header = (struct group_header *)(sim_disk_segment(rig.disk, 0, &bytes) +
+					 rig.groups[4].offset);
+	header->incarnation = 1;
+	header->header_crc =
+		format_crc((const uint8_t *)header, offsetof(struct group_header, header_crc));
+	expect_refused("older than the one before");
+	rig_end(&rig);
+}
+
+/* Whole by its checksum, wrong inside: nothing a crash can do, so always an error. */
+static void malformed_record_in_a_whole_group(void **state)
+{
+	struct group_header *header;
+	uint64_t bytes;
+	uint8_t *at;
+
+	rig_begin(&rig, 13);
+	rig_open(&rig);
+	for (int i = 0; i < 3; i++)
+		assert_true(rig_append(&rig, 40));
+	rig_close(&rig);
+	at = sim_disk_segment(rig.disk, 0, &bytes);
+	header = (struct group_header *)at;
+	for (uint32_t i = 0; i < header->payload_bytes; i++) {
+		uint8_t *payload = at + LOG_GROUP_HEADER_BYTES;
+
+		payload[i] ^= 0x80;
+		header->payload_crc = format_crc(payload, header->payload_bytes);
+		header->header_crc = format_crc(at, offsetof(struct group_header, header_crc));
+		expect_refused("a record in it is malformed");
+		assert_int_equal(rig.recovered, 0);
+		payload[i] ^= 0x80;
+	}
+	rig_end(&rig);
+}
+
+static int stop(void *arg, uint64_t sequence, uint8_t type, const uint8_t *data, uint32_t bytes)
+{
+	*(uint64_t *)arg = sequence;
+	return sequence == 3 ? -ECANCELED : 0;
+}
+
+static void caller_stops_recovery(void **state)
+{
+	uint64_t last = 0;
+	const struct recover_visitor visitor = {&last, NULL, stop};
+
+	make_log(14);
+	assert_int_equal(recover_scan(sim_disk_logdev(rig.disk), &rig.config, &visitor, &rig.tail,
+				      rig.why, sizeof(rig.why)),
+			 -ECANCELED);
+	assert_int_equal(last, 3);
+	rig_end(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(crc_is_crc32c),
+		cmocka_unit_test(flipped_bit_in_a_durable_group),
+		cmocka_unit_test(flipped_bit_after_a_crash),
+		cmocka_unit_test(flipped_bit_behind_the_end),
+		cmocka_unit_test(missing_segment),
+		cmocka_unit_test(other_node),
+		cmocka_unit_test(other_log),
+		cmocka_unit_test(foreign_segment_behind_the_end),
+		cmocka_unit_test(swapped_segments),
+		cmocka_unit_test(other_version),
+		cmocka_unit_test(file_of_another_length),
+		cmocka_unit_test(misplaced_group),
+		cmocka_unit_test(lost_write),
+		cmocka_unit_test(stale_group_breaks_the_chain),
+		cmocka_unit_test(older_incarnation_is_refused),
+		cmocka_unit_test(malformed_record_in_a_whole_group),
+		cmocka_unit_test(caller_stops_recovery),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
