@@ -26,6 +26,7 @@ static const struct subcommand subcommands[] = {
 	{"status", command_status, "a node's counters, or the outcome of a transaction"},
 	{"load", command_load, "run transactions by the thousand and measure them"},
 	{"check", command_check, "judge histories of transactions"},
+	{"log", command_log, "read the commit logs of a stopped node"},
 	{"demo", command_demo, "see functions killed and retried, without abaft and with it"},
 	{"demo-function", command_demo_function, NULL},
 	{"version", command_version, "print the version"},

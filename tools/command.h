@@ -79,6 +79,7 @@ int command_load(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_demo_function(int argc, char **argv);
+int command_log(int argc, char **argv);
 int command_version(int argc, char **argv);
 
 #endif
