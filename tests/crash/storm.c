@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * storm.c - the load of the crash test: many clients, multi-key transactions with ids of their own,
+ * and a memory of everything that was acknowledged. It outlives the nodes that are killed under it.
+ *
+ * Commands on standard input, one answer line each on standard output:
+ *
+ *	load    clients run until "halt" comes; then no more begin, the open ones end or time out
+ *	check   every transaction of the last load, and some of all before, against the node
+ *	all     the same for every transaction there ever was
+ *
+ * A transaction writes `keys` keys of its own and, every third one, a pair that many write; each
+ * value names the transaction and the attempt. Checked after a restart:
+ *   - acknowledged: all keys are there, of one attempt;
+ *   - not acknowledged: all or none, as STATUS says; then the same id runs again, later attempt:
+ *     if it was there the first attempt's values stay, else the new ones are there, all of them;
+ *   - a pair read in one transaction is of one writer, and that writer's commit took effect.
+ */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <abaft/abaft.h>
+
+#define CLIENTS	       4
+#define FLIGHTS	       3 /* transactions in flight for each client */
+#define TXNS_MAX       (1u << 20)
+#define KEYS_MAX       4
+#define PAIRS	       8
+#define VALUE_MAX      20000
+#define ROUND_FULL     4000 /* then slower: all rounds together must fit the node's memory */
+#define OLD_CHECKED    300
+#define LOAD_MS	       400 /* a submit's time-out while nodes die */
+#define CHECK_MS       5000
+#define ATTEMPTS_MAX   100
+#define TAG_BYTES      32
+#define KEY_TEXT_BYTES 32
+
+struct record {
+	struct abaft_id id;
+	uint8_t keys;
+	bool pair;
+	bool acknowledged;
+	bool exact; /* acknowledged by the attempt that committed: its values must be there */
+	uint8_t attempt;
+	uint32_t value_bytes;
+};
+
+struct found {
+	uint64_t checked, lost, partial, mixed, contradicts, twice, fractured, dirty, errors;
+};
+
+struct storm;
+
+struct flight {
+	struct storm *storm;
+	uint32_t client;
+	uint32_t number; /* of its record */
+	struct abaft_txn *txn;
+	struct abaft_result commit;
+	struct abaft_result read[2];
+	char pair[2][TAG_BYTES];
+	bool first_step; /* of two */
+	bool busy;
+};
+
+struct storm {
+	struct abaft *client[CLIENTS];
+	struct abaft *checker;
+	struct record *record;
+	uint32_t records, round_first;
+	uint64_t random;
+	bool loading;
+	uint64_t acknowledged, failed, fractured;
+	struct flight flight[CLIENTS * FLIGHTS];
+};
+
+/* xorshift64*: the seed decides the whole run but for time. */
+static uint32_t draw(struct storm *storm, uint32_t below)
+{
+	storm->random ^= storm->random >> 12;
+	storm->random ^= storm->random << 25;
+	storm->random ^= storm->random >> 27;
+	return (uint32_t)((storm->random * UINT64_C(2685821657736338717)) >> 32) % below;
+}
+
+static void die(const char *what, int err)
+{
+	fprintf(stderr, "storm: %s: %s\n", what, abaft_strerror(err));
+	exit(1);
+}
+
+static size_t key_of(char key[KEY_TEXT_BYTES], uint32_t number, uint32_t i)
+{
+	return (size_t)snprintf(key, KEY_TEXT_BYTES, "u/%08x/%u", number, i);
+}
+
+static size_t pair_of(char key[KEY_TEXT_BYTES], uint32_t number, uint32_t half)
+{
+	return (size_t)snprintf(key, KEY_TEXT_BYTES, "h/%u/%c", number % PAIRS, "ab"[half]);
+}
+
+/* The value's first bytes name its writer; the rest is filled with what follows from that. */
+static void tag_of(char *value, uint32_t bytes, uint32_t number, uint32_t attempt)
+{
+	memset(value, (int)('a' + (number + attempt) % 26), bytes);
+	snprintf(value, TAG_BYTES, "%08x %02x", number, attempt);
+}
+
+static bool prep_writes(struct storm *storm, struct flight *f, uint32_t from, uint32_t to)
+{
+	static char value[VALUE_MAX];
+	const struct record *r = &storm->record[f->number];
+	char key[KEY_TEXT_BYTES];
+	int err = 0;
+
+	tag_of(value, r->value_bytes, f->number, r->attempt);
+	for (uint32_t i = from; i < to && err == 0; i++)
+		err = abaft_prep_put(f->txn, key, key_of(key, f->number, i), value, r->value_bytes,
+				     NULL);
+	return err == 0;
+}
+
+static bool prep_pair(struct storm *storm, struct flight *f)
+{
+	const struct record *r = &storm->record[f->number];
+	char value[TAG_BYTES], key[KEY_TEXT_BYTES];
+	int err = 0;
+
+	tag_of(value, sizeof(value), f->number, r->attempt);
+	for (uint32_t half = 0; r->pair && half < 2 && err == 0; half++)
+		err = abaft_prep_put(f->txn, key, pair_of(key, f->number, half), value,
+				     sizeof(value), NULL);
+	return err == 0;
+}
+
+static void flight_done(void *arg, struct abaft_txn *txn, int err);
+
+static void flight_failed(struct flight *f, const char *what)
+{
+	fprintf(stderr, "storm: %s could not be prepared\n", what);
+	exit(1);
+}
+
+/* Begins (or begins again, with a later attempt) the flight's transaction. */
+static void flight_begin(struct flight *f)
+{
+	struct storm *storm = f->storm;
+	struct record *r = &storm->record[f->number];
+	struct abaft_begin begin = {.id = &r->id, .attempt = r->attempt};
+	char key[KEY_TEXT_BYTES];
+	bool good;
+	int err = abaft_begin(storm->client[f->client], &begin, &f->txn);
+
+	if (err != 0)
+		die("begin", err);
+	/* Half of them take two packets' rounds, so that nodes die between. */
+	f->first_step = f->number % 2 == 0;
+	good = prep_writes(storm, f, 0, f->first_step ? 1 : r->keys);
+	for (uint32_t half = 0; f->first_step && half < 2 && good; half++)
+		good = abaft_prep_get(f->txn, key, pair_of(key, f->number + 1, half), f->pair[half],
+				      TAG_BYTES, &f->read[half]) == 0;
+	if (!f->first_step)
+		good = good && prep_pair(storm, f) && abaft_prep_commit(f->txn, &f->commit) == 0;
+	if (!good || abaft_submit(f->txn, flight_done, f) != 0)
+		flight_failed(f, "a transaction");
+	f->busy = true;
+}
+
+static void flight_next(struct flight *f)
+{
+	struct storm *storm = f->storm;
+	struct record *r;
+
+	f->busy = false;
+	if (!storm->loading || storm->records == TXNS_MAX)
+		return;
+	if (storm->records - storm->round_first > ROUND_FULL)
+		usleep(500);
+	f->number = storm->records++;
+	r = &storm->record[f->number];
+	memset(r, 0, sizeof(*r));
+	abaft_id_new(&r->id);
+	r->keys = (uint8_t)(2 + draw(storm, KEYS_MAX - 1));
+	r->pair = draw(storm, 3) == 0;
+	r->value_bytes = draw(storm, 80) == 0 ? VALUE_MAX : TAG_BYTES + draw(storm, 300);
+	flight_begin(f);
+}
+
+static bool pair_fits(const struct flight *f)
+{
+	if (f->read[0].status != f->read[1].status)
+		return false;
+	return f->read[0].status != ABAFT_OK || memcmp(f->pair[0], f->pair[1], TAG_BYTES) == 0;
+}
+
+static void second_step(struct flight *f)
+{
+	const struct record *r = &f->storm->record[f->number];
+
+	f->storm->fractured += !pair_fits(f);
+	f->first_step = false;
+	if (!prep_writes(f->storm, f, 1, r->keys) || !prep_pair(f->storm, f) ||
+	    abaft_prep_commit(f->txn, &f->commit) != 0 || abaft_submit(f->txn, flight_done, f) != 0)
+		flight_failed(f, "a second step");
+}
+
+/* abaft_done_fn */
+static void flight_done(void *arg, struct abaft_txn *txn, int err)
+{
+	struct flight *f = arg;
+	struct record *r = &f->storm->record[f->number];
+
+	if (err == 0 && f->first_step) {
+		second_step(f);
+		return;
+	}
+	abaft_end(txn);
+	if (err != 0 && abaft_retry_of(err) == ABAFT_RETRY_RESTART && r->attempt < ATTEMPTS_MAX) {
+		r->attempt++;
+		flight_begin(f);
+		return;
+	}
+	if (err == 0 || err == ABAFT_COMMITTED) {
+		r->acknowledged = true;
+		r->exact = err == 0 && !f->commit.repeat;
+		f->storm->acknowledged++;
+	} else {
+		f->storm->failed++;
+	}
+	flight_next(f);
+}
+
+static bool command_waits(void)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	return poll(&input, 1, 0) == 1;
+}
+
+static bool any_busy(const struct storm *storm)
+{
+	for (uint32_t i = 0; i < CLIENTS * FLIGHTS; i++)
+		if (storm->flight[i].busy)
+			return true;
+	return false;
+}
+
+static void load(struct storm *storm)
+{
+	storm->round_first = storm->records;
+	storm->acknowledged = storm->failed = 0;
+	storm->loading = true;
+	for (uint32_t i = 0; i < CLIENTS * FLIGHTS; i++)
+		flight_next(&storm->flight[i]);
+	while (any_busy(storm)) {
+		if (storm->loading && command_waits())
+			storm->loading = false;
+		for (uint32_t i = 0; i < CLIENTS; i++)
+			(void)abaft_poll(storm->client[i], 200);
+	}
+	printf("loaded %u acknowledged %" PRIu64 " unknown %" PRIu64 " fractured %" PRIu64 "\n",
+	       storm->records - storm->round_first, storm->acknowledged, storm->failed,
+	       storm->fractured);
+}
+
+/* What the keys of a record hold now. */
+struct seen {
+	uint32_t present;
+	uint32_t attempt; /* that wrote them */
+	bool one_attempt;
+};
+
+/* Reads all keys of a record in one transaction. */
+static int look(struct storm *storm, uint32_t number, struct seen *seen)
+{
+	static char value[KEYS_MAX][VALUE_MAX], want[VALUE_MAX];
+	const struct record *r = &storm->record[number];
+	struct abaft_result result[KEYS_MAX], commit;
+	struct abaft_txn *txn;
+	char key[KEY_TEXT_BYTES];
+	int err = abaft_begin(storm->checker, NULL, &txn);
+
+	memset(seen, 0, sizeof(*seen));
+	if (err != 0)
+		return err;
+	for (uint32_t i = 0; i < r->keys && err == 0; i++)
+		err = abaft_prep_get(txn, key, key_of(key, number, i), value[i], VALUE_MAX,
+				     &result[i]);
+	if (err == 0)
+		err = abaft_prep_commit(txn, &commit);
+	if (err == 0)
+		err = abaft_run(txn);
+	abaft_end(txn);
+	seen->one_attempt = true;
+	for (uint32_t i = 0; i < r->keys && err == 0; i++) {
+		uint32_t attempt;
+
+		if (result[i].status != ABAFT_OK)
+			continue;
+		attempt = (uint32_t)strtoul(value[i] + 9, NULL, 16);
+		tag_of(want, r->value_bytes, number, attempt);
+		if (result[i].len != r->value_bytes || memcmp(value[i], want, r->value_bytes) != 0)
+			seen->one_attempt = false;
+		if (seen->present++ == 0)
+			seen->attempt = attempt;
+		else if (attempt != seen->attempt)
+			seen->one_attempt = false;
+	}
+	return err;
+}
+
+/* Runs the whole transaction once more, as a platform's retry would. */
+static int again(struct storm *storm, uint32_t number)
+{
+	struct record *r = &storm->record[number];
+	struct flight f = {.storm = storm, .number = number};
+	struct abaft_begin begin = {.id = &r->id};
+	int err;
+
+	r->attempt++;
+	begin.attempt = r->attempt;
+	err = abaft_begin(storm->checker, &begin, &f.txn);
+	if (err != 0)
+		return err;
+	if (!prep_writes(storm, &f, 0, r->keys) || !prep_pair(storm, &f) ||
+	    abaft_prep_commit(f.txn, &f.commit) != 0)
+		flight_failed(&f, "a retry");
+	err = abaft_run(f.txn);
+	abaft_end(f.txn);
+	return err;
+}
+
+static void failed(struct found *found, const char *what, uint32_t number, int err)
+{
+	fprintf(stderr, "storm: transaction %u: %s: %s\n", number, what, abaft_strerror(err));
+	found->errors++;
+}
+
+static void check_unknown(struct storm *storm, uint32_t number, const struct seen *seen,
+			  struct found *found)
+{
+	struct record *r = &storm->record[number];
+	enum abaft_outcome outcome;
+	struct seen after;
+	uint32_t want;
+	int err = abaft_status(storm->checker, &r->id, &outcome, NULL);
+
+	if (err != 0) {
+		failed(found, "its status", number, err);
+		return;
+	}
+	if ((outcome == ABAFT_OUTCOME_COMMITTED) != (seen->present == r->keys))
+		found->contradicts++;
+	err = again(storm, number);
+	/* COMMITTED: told at its first packet already that there is nothing left to do. */
+	if (err == 0 || (err == ABAFT_COMMITTED && seen->present != 0))
+		err = look(storm, number, &after);
+	if (err != 0) {
+		failed(found, "running it again", number, err);
+		return;
+	}
+	want = seen->present == 0 ? r->attempt : seen->attempt;
+	if (after.present != r->keys || !after.one_attempt)
+		found->partial++;
+	else if (after.attempt != want)
+		found->twice++;
+	r->acknowledged = true;
+	r->exact = seen->present == 0;
+}
+
+static void check_one(struct storm *storm, uint32_t number, struct found *found)
+{
+	const struct record *r = &storm->record[number];
+	struct seen seen;
+	int err;
+
+	found->checked++;
+	err = look(storm, number, &seen);
+	if (err != 0) {
+		failed(found, "reading it", number, err);
+		return;
+	}
+	if (seen.present != 0 && seen.present != r->keys)
+		found->partial++;
+	if (!seen.one_attempt)
+		found->mixed++;
+	if (!r->acknowledged) {
+		check_unknown(storm, number, &seen, found);
+		return;
+	}
+	if (seen.present == 0)
+		found->lost++;
+	else if (r->exact && seen.attempt != r->attempt)
+		found->twice++;
+}
+
+/* Each pair is of one writer whose own keys are there. */
+static void check_pair(struct storm *storm, uint32_t number, struct found *found)
+{
+	struct flight f = {.storm = storm, .number = number};
+	struct seen seen;
+	char key[KEY_TEXT_BYTES];
+	uint32_t writer;
+	int err = abaft_begin(storm->checker, NULL, &f.txn);
+
+	for (uint32_t half = 0; half < 2 && err == 0; half++)
+		err = abaft_prep_get(f.txn, key, pair_of(key, number, half), f.pair[half],
+				     TAG_BYTES, &f.read[half]);
+	if (err == 0)
+		err = abaft_run(f.txn);
+	abaft_end(f.txn);
+	if (err != 0)
+		found->errors++;
+	else if (!pair_fits(&f))
+		found->fractured++;
+	if (err != 0 || f.read[0].status != ABAFT_OK)
+		return;
+	writer = (uint32_t)strtoul(f.pair[0], NULL, 16);
+	if (writer >= storm->records || look(storm, writer, &seen) != 0 ||
+	    seen.present != storm->record[writer].keys)
+		found->dirty++;
+}
+
+static void check(struct storm *storm, bool all)
+{
+	struct found found = {0};
+
+	/* Pairs first: running the unknown ones again writes to them. */
+	for (uint32_t i = 0; i < PAIRS; i++)
+		check_pair(storm, i, &found);
+	for (uint32_t i = all ? 0 : storm->round_first; i < storm->records; i++)
+		check_one(storm, i, &found);
+	for (uint32_t i = 0; i < OLD_CHECKED && !all && storm->round_first != 0; i++)
+		check_one(storm, draw(storm, storm->round_first), &found);
+	printf("checked %" PRIu64 " lost %" PRIu64 " partial %" PRIu64 " mixed %" PRIu64
+	       " contradicts %" PRIu64 " twice %" PRIu64 " fractured %" PRIu64 " dirty %" PRIu64
+	       " errors %" PRIu64 "\n",
+	       found.checked, found.lost, found.partial, found.mixed, found.contradicts,
+	       found.twice, found.fractured, found.dirty, found.errors);
+}
+
+static void open_clients(struct storm *storm, const char *address, uint16_t port)
+{
+	struct abaft_config config = {.address = address, .port = port, .timeout_ms = LOAD_MS};
+	int err = 0;
+
+	for (uint32_t i = 0; i < CLIENTS && err == 0; i++)
+		err = abaft_open(&storm->client[i], &config);
+	config.timeout_ms = CHECK_MS;
+	if (err == 0)
+		err = abaft_open(&storm->checker, &config);
+	if (err != 0)
+		die("open", err);
+	for (uint32_t i = 0; i < CLIENTS * FLIGHTS; i++) {
+		storm->flight[i].storm = storm;
+		storm->flight[i].client = i / FLIGHTS;
+	}
+}
+
+/* One line without buffering, so that poll() sees what has not been read. */
+static bool read_command(char *line, size_t room)
+{
+	size_t used = 0;
+
+	while (used + 1 < room && read(STDIN_FILENO, line + used, 1) == 1)
+		if (line[used++] == '\n')
+			break;
+	line[used] = '\0';
+	return used != 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct storm storm;
+	char line[32];
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: storm ADDRESS PORT SEED\n");
+		return 2;
+	}
+	storm.record = calloc(TXNS_MAX, sizeof(*storm.record));
+	storm.random = strtoull(argv[3], NULL, 10) * 2 + 1;
+	if (storm.record == NULL)
+		die("records", ABAFT_NO_MEMORY);
+	open_clients(&storm, argv[1], (uint16_t)strtoul(argv[2], NULL, 10));
+	while (read_command(line, sizeof(line))) {
+		if (strcmp(line, "load\n") == 0)
+			load(&storm);
+		else if (strcmp(line, "check\n") == 0)
+			check(&storm, false);
+		else if (strcmp(line, "all\n") == 0)
+			check(&storm, true);
+		else if (strcmp(line, "halt\n") != 0)
+			return 2;
+		fflush(stdout);
+	}
+	for (uint32_t i = 0; i < CLIENTS; i++)
+		abaft_close(storm.client[i]);
+	abaft_close(storm.checker);
+	free(storm.record);
+	return 0;
+}
