@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A port whose whole device is the node's (a TAP device stands for a NIC): no kernel answers for
+it, so the node answers ARP, neighbour solicitations and pings itself."""
+import os
+import select
+import socket
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+from node import Node, enter_namespace, missing, run  # noqa: E402
+from tap import Tap, skip_all  # noqa: E402
+import wire  # noqa: E402
+
+
+def checksum(data):
+    total = sum(struct.unpack(f'!{len(data) // 2}H', data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def ping(address, timeout_s=2):
+    """True when an echo answer with our bytes comes back."""
+    six = ':' in address
+    body = b'abaft says hello'
+    with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW,
+                       socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP) as raw:
+        head = struct.pack('!BBHHH', 128 if six else 8, 0, 0, 77, 1)
+        if not six:  # the kernel does ICMPv6's
+            head = head[:2] + struct.pack('!H', checksum(head + body)) + head[4:]
+        raw.sendto(head + body, (address, 0))
+        end = time.monotonic() + timeout_s
+        while select.select([raw], [], [], max(0, end - time.monotonic()))[0]:
+            data = raw.recv(2048)
+            if not six:
+                data = data[(data[0] & 15) * 4:]
+            if data[0] == (129 if six else 0) and data[4:] == head[4:] + body:
+                return True
+    return False
+
+
+def owned(tap):
+    """ARP, ND, ping and transactions on a device of the node's own"""
+    with Node(port='tap:abaft0', addresses='10.8.0.1,fd08::1') as node:
+        run('ip', 'addr', 'add', '10.8.0.2/24', 'dev', 'abaft0')
+        run('ip', 'addr', 'add', 'fd08::2/64', 'dev', 'abaft0', 'nodad')
+        run('ip', 'link', 'set', 'abaft0', 'up')
+        for address in ('10.8.0.1', 'fd08::1'):
+            tap.ok(ping(address), f'owned: {address} answers pings')
+            tap.ok(not ping(address[:-1] + '9', 0.3), 'owned: a neighbour of it does not')
+            peer = node.peer(address)
+            tap.equal(peer.write({b'a': address.encode()}), wire.OK, f'owned: {address} commits')
+            tap.equal(peer.read(b'a'), [address.encode()], f'owned: {address} reads')
+            peer.close()
+        peer = node.peer('10.8.0.1')
+        info = peer.info()
+        for name in ('arp', 'nd', 'echo'):
+            tap.ok(info[name] > 0, f'owned: counted: {name}')
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.sendto(b'x' * 100, ('10.8.0.1', 9999))
+        time.sleep(0.1)
+        tap.ok(peer.info()['drop_not_ours'] > info['drop_not_ours'], 'owned: other ports are not')
+        peer.close()
+        tap.equal(node.stop(), 0, 'owned: clean stop')
+    tap.ok(not os.path.exists('/sys/class/net/abaft0') and 'abaft0' not in run('ip', 'link'),
+           'owned: the device is gone')
+
+
+def main():
+    reason = missing()
+    if not reason and not os.path.exists('/dev/net/tun'):
+        reason = 'needs /dev/net/tun'
+    if reason:
+        skip_all(reason)
+    tap = Tap()
+    enter_namespace()
+    tap.case(owned)
+    tap.done()
+
+
+main()
