@@ -366,6 +366,31 @@ static void duplicate_effects(void **state)
 				R("x", "10.1", 1, "0.2.1") R("y", "10.1", 1, "1.0.2")));
 }
 
+/* Which of several attempts took effect is not known: nothing may be concluded from one of them. */
+static void attempts_in_doubt(void **state)
+{
+	/* The attempt that wrote x alone may be the one. */
+	clean(OLD
+	      "T " ID(2) " c all 0 3 4 unknown - w,x,0.0.1,0 w,y,0.0.2,0\n"
+			 "T " ID(2) " c all 1 5 6 unknown - w,x,0.1.1,0\n"
+				    "T " ID(2) " c all 2 7 8 repeated 20.1\n" T(
+					    3, "9 9 committed -",
+					    R("x", "20.1", 2, "0.1.1") R("y", "10.1", 1, "0.0.2")));
+	/* Both wrote both. */
+	expect(OLD
+	       "T " ID(2) " c all 0 3 4 unknown - w,x,0.0.1,0 w,y,0.0.2,0\n"
+			  "T " ID(2) " c all 1 5 6 unknown - w,x,0.1.1,0 w,y,0.1.2,0\n"
+				     "T " ID(2) " c all 2 7 8 repeated 20.1\n" T(
+					     3, "9 9 committed -",
+					     R("x", "20.1", 2, "0.1.1") R("y", "10.1", 1, "0.0.2")),
+	       CHECK_fractured_forward, 1, 1);
+	/* A step whose first attempt committed and died before it could say so. */
+	clean(S(1, 0, 0, "1 2 open -", W("x", "0.0.1"))
+		      S(1, 1, 1, "5 6 repeated 10.1", W("y", "1.1.2"))
+			      T(2, "7 8 committed -",
+				R("x", "10.1", 1, "0.0.1") R("y", "10.1", 1, "1.0.2")));
+}
+
 static void allowed_by_read_atomic(void **state)
 {
 	struct check *check;
@@ -408,6 +433,11 @@ static void nothing_judged_in_silence(void **state)
 	assert_int_equal(check->commits_unjudged, 1);
 	assert_int_equal(check->fates[CHECK_COMMITTED], 2);
 	assert_int_equal(check->fates[CHECK_UNSEEN], 1);
+	check_destroy(check);
+	/* A misplaced value in the final state keeps nobody's commit. */
+	check = judge(OLD F(" r,x,10.1," TAG("y", 1, "0.0.2", 0)));
+	assert_int_equal(check->pairs[CHECK_misplaced_value], 1);
+	assert_int_equal(check->commits_judged, 0);
 	check_destroy(check);
 	check = judge(OLD NEW T(3, "5 6 committed -",
 				R("x", "20.1", 2, "0.0.1") R("y", "20.1", 2, "0.0.2")));
@@ -514,6 +544,7 @@ int main(void)
 		cmocka_unit_test(intermediate_and_misplaced),
 		cmocka_unit_test(lost_and_partial),
 		cmocka_unit_test(duplicate_effects),
+		cmocka_unit_test(attempts_in_doubt),
 		cmocka_unit_test(allowed_by_read_atomic),
 		cmocka_unit_test(nothing_judged_in_silence),
 		cmocka_unit_test(names_file_and_line),
