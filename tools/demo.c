@@ -192,8 +192,8 @@ static void print_text(const struct demo *demo)
 	struct figure all[FIGURES_MAX];
 	unsigned int count = figures(demo, all);
 
-	printf("%u orders of two functions, %u at a time; %u %% of the runs killed, up to %u runs "
-	       "each\n\n%-38s%14s%12s\n",
+	printf("%u orders of two functions, %u at a time; a kill aimed at %u %% of the runs, up to "
+	       "%u runs each\n\n%-38s%14s%12s\n",
 	       options->requests, options->clients, options->kill_percent, options->attempts, "",
 	       "plain store", "abaft");
 	for (unsigned int i = 0; i < count; i++)

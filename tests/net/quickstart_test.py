@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""quickstart_test.py - tools/quickstart, short, in a namespace: its summary, --keep, and that
+nothing is left when it is ended in the middle."""
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+
+import node  # noqa: E402
+import tap  # noqa: E402
+
+BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else f'{node.ROOT}/build')
+QUICKSTART = (f'{node.ROOT}/tools/quickstart', '--build', BUILD, '--seconds', '2')
+ABAFT = f'{BUILD}/tools/abaft'
+KEPT = '/run/abaft-quickstart.kept'
+FOLDERS = ('/var/tmp/abaft-quickstart.*', '/var/tmp/abaft-kept.*', '/var/tmp/abaft-demo-*',
+           '/sys/fs/bpf/abaft-quickstart-*', '/sys/fs/bpf/abaft-demo-*', KEPT)
+
+
+def left_behind():
+    sysctls = [open(f'/proc/sys/net/ipv4/conf/lo/{name}').read().strip()
+               for name in ('route_localnet', 'accept_local')]
+    link = json.loads(node.run('ip', '-j', 'link', 'show', 'lo'))[0]
+    return {'sysctls': sysctls, 'xdp': link.get('xdp'),
+            'files': [path for pattern in FOLDERS for path in glob.glob(pattern)]}
+
+
+def run(*arguments):
+    done = subprocess.run(QUICKSTART + arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          stdin=subprocess.DEVNULL, text=True, timeout=240)
+    return done.returncode, done.stdout
+
+
+def all_below(pid):
+    try:
+        with open(f'/proc/{pid}/task/{pid}/children') as file:
+            found = [int(child) for child in file.read().split()]
+    except OSError:
+        return []
+    return found + [pid for child in found for pid in all_below(child)]
+
+
+def kept(t):
+    """The whole way, and a node that stays until it is told to go."""
+    before = left_behind()
+    code, out = run('--keep')
+    t.equal(code, 0, 'it ends well')
+    for line in (r'half-written orders +\d+ without abaft, 0 with', r'throughput +[1-9]\d* durable',
+                 r'latency p50, p99, p99.9 +\d+\.\d\d ms', r'anomalies found +0\n',
+                 r'lost over kill -9, load +0 of [1-9]', r'lost over kill -9, demo +0 of [1-9]'):
+        t.ok(re.search(line, out), f'the summary says: {line}', out)
+    t.ok('--stop' in out, 'it says how to stop the node', out)
+    done = subprocess.run((ABAFT, 'put', 'greeting', 'hello'), timeout=30)
+    t.equal(done.returncode, 0, 'the node is there and works')
+    code, out = run('--keep')
+    t.ok(code == 1 and '--stop' in out, 'a second one is refused, with what to do', out)
+    code, out = run('--stop')
+    t.equal(code, 0, 'the node is stopped')
+    t.equal(left_behind(), before, 'nothing is left behind')
+    code, out = run('--stop')
+    t.ok(code == 1 and 'no node' in out, 'stopping again says that there is none', out)
+
+
+def ended(t, number, text):
+    """Ended in the middle."""
+    before = left_behind()
+    process = subprocess.Popen(QUICKSTART, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               stdin=subprocess.DEVNULL, text=True)
+    for line in process.stdout:
+        if text in line:
+            break
+    time.sleep(1.5)
+    below = all_below(process.pid)
+    t.ok(below, f'it is at work: {text}')
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    t.equal(process.returncode, 128 + number, f'{signal.Signals(number).name} ends it')
+    t.ok('put back' in out, 'it says so', out)
+    t.equal([pid for pid in below if os.path.exists(f'/proc/{pid}')], [], 'its processes have gone')
+    t.equal(left_behind(), before, 'nothing is left behind')
+
+
+def wrong(t):
+    """Errors that a person can act on."""
+    code, out = run('--frob')
+    t.ok(code == 1 and '--help' in out, 'an unknown option is named', out)
+    code, out = run('--port', '0')
+    t.ok(code == 1 and '--port' in out, 'a wrong number is named', out)
+    with node.Node():
+        code, out = run()
+        t.ok(code == 1 and 'answers on port 7400 already' in out, 'a node in the way is named', out)
+
+
+def main():
+    reason = node.missing()
+    if reason:
+        tap.skip_all(reason)
+    if os.path.exists(KEPT):
+        tap.skip_all('a node left by `tools/quickstart --keep` is running; --stop it first')
+    node.enter_namespace()
+    t = tap.Tap()
+    t.case(kept)
+    t.case(ended, signal.SIGTERM, 'the demonstration')
+    t.case(ended, signal.SIGINT, 'a second load')
+    t.case(wrong)
+    t.done()
+
+
+main()
