@@ -470,6 +470,9 @@ int recover_scan(struct logdev *dev, const struct log_config *config,
 	tail->incarnation_max = tail->incarnation;
 	if (!error)
 		error = seek_proofs(&scan, verdict);
+	if (!error && tail->incarnation_max == UINT32_MAX)
+		error = refuse(&scan, -EBADMSG,
+			       "it says that it was opened 4294967295 times: damaged, or forged");
 	if (!error)
 		error = sync_all(&scan);
 	close_segment(&scan);

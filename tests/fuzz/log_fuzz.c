@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log_fuzz.c - arbitrary segments into the log's recovery.
+ *
+ * Input: a byte of choices, then the bytes of up to three segments of 16 blocks; with the lowest
+ * choice bit set, magic, node id, log number and checksums of whatever looks like a group are
+ * filled in, so that the deeper checks are reached. What must hold: what recovery hands over is in
+ * sequence; and a log may be opened behind what it accepted, written, and recovered again with one
+ * more record.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/log/format.h"
+#include "dataplane/log/recover.h"
+#include "tests/lib/logdev_sim.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define BLOCKS	      16
+#define SEGMENT_BYTES (BLOCKS * ABAFT_LOG_BLOCK_BYTES)
+#define SEGMENTS      3
+
+enum choice {
+	CHOOSE_MEND = 1,
+	CHOOSE_MEND_PAYLOAD = 2,
+};
+
+static const struct log_config config = {
+	.number = 1,
+	.node_id = "abaft fuzz test",
+	.segment_bytes = SEGMENT_BYTES,
+	.segments_ahead = 1,
+	.sync = true,
+};
+
+static void mend_record(uint8_t *at, size_t left)
+{
+	struct record_header record;
+
+	memcpy(&record, at, sizeof(record));
+	if (record.bytes > left - sizeof(record))
+		return;
+	record.data_crc = format_crc(at + sizeof(record), record.bytes);
+	record.header_crc =
+		format_crc((uint8_t *)&record, offsetof(struct record_header, header_crc));
+	memcpy(at, &record, sizeof(record));
+}
+
+/* Gives a block that begins like a group what only a real one has. */
+static void mend(uint8_t *segment, uint32_t number, uint32_t block, bool payload)
+{
+	uint8_t *at = segment + block * ABAFT_LOG_BLOCK_BYTES;
+	uint32_t left = (BLOCKS - block) * ABAFT_LOG_BLOCK_BYTES - LOG_GROUP_HEADER_BYTES;
+	struct group_header header;
+
+	memcpy(&header, at, sizeof(header));
+	if (header.magic != LOG_MAGIC)
+		return;
+	header.version = LOG_FORMAT;
+	memcpy(header.node_id, config.node_id, sizeof(header.node_id));
+	header.log = config.number;
+	header.segment = number;
+	header.block = block;
+	header.segment_blocks = BLOCKS;
+	header.payload_bytes %= left + 1;
+	if (payload && header.payload_bytes >= LOG_RECORD_HEADER_BYTES)
+		mend_record(at + LOG_GROUP_HEADER_BYTES, header.payload_bytes);
+	header.payload_crc = format_crc(at + LOG_GROUP_HEADER_BYTES, header.payload_bytes);
+	header.header_crc =
+		format_crc((uint8_t *)&header, offsetof(struct group_header, header_crc));
+	memcpy(at, &header, sizeof(header));
+}
+
+static void load(struct sim_disk *disk, uint8_t choice, const uint8_t *data, size_t size)
+{
+	for (uint32_t number = 0; number < SEGMENTS && size > 0; number++) {
+		size_t bytes = size < SEGMENT_BYTES ? size : SEGMENT_BYTES;
+		uint64_t there;
+		uint8_t *segment;
+
+		sim_disk_put(disk, number, NULL, SEGMENT_BYTES);
+		segment = sim_disk_segment(disk, number, &there);
+		memcpy(segment, data, bytes);
+		for (uint32_t block = 0; choice & CHOOSE_MEND && block < BLOCKS; block++)
+			mend(segment, number, block, choice & CHOOSE_MEND_PAYLOAD);
+		data += bytes;
+		size -= bytes;
+	}
+}
+
+static int on_record(void *arg, uint64_t sequence, uint8_t type, const uint8_t *data,
+		     uint32_t bytes)
+{
+	uint64_t *last = arg;
+	uint8_t sum = type;
+
+	if (sequence != ++*last)
+		abort();
+	for (uint32_t i = 0; i < bytes; i++)
+		sum ^= data[i]; /* every byte is there */
+	return sum == 0 && bytes > SEGMENT_BYTES ? -E2BIG : 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint64_t last = 0, again = 0;
+	struct recover_visitor visitor = {&last, NULL, on_record};
+	struct sim_disk *disk;
+	struct log_tail tail;
+	struct log *log;
+	char why[512];
+
+	if (size < 1)
+		return 0;
+	disk = sim_disk_create(size);
+	load(disk, data[0], data + 1, size - 1);
+	if (recover_scan(sim_disk_logdev(disk), &config, &visitor, &tail, why, sizeof(why)))
+		goto out;
+	if (log_open_on(&log, sim_disk_logdev(disk), &config, &tail, why, sizeof(why)))
+		goto out;
+	if (log_append(log, log_reserve(log, 9) ? 9 : 0, 1) != last + 1)
+		abort();
+	log_close(log);
+	visitor.arg = &again;
+	/* Claims of groups that nobody wrote may contradict the new one: that is damage, too. */
+	if (recover_scan(sim_disk_logdev(disk), &config, &visitor, &tail, why, sizeof(why)) == 0 &&
+	    again != last + 1)
+		abort();
+out:
+	sim_disk_destroy(disk);
+	return 0;
+}
