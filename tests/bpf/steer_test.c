@@ -365,6 +365,10 @@ static void own_addresses(void **state)
 		assert_int_equal(decide(*state, six, six_len), STEER_pass_other_address);
 		six[packet_ip(&ipv6) + 24 + i] ^= 1;
 	}
+	/* A slot that is not used is no address. */
+	rules.ipv6_count = 1;
+	memset(rules.ipv6[1], 0, sizeof(rules.ipv6) - sizeof(rules.ipv6[0]));
+	use_rules(*state, &rules);
 	memset(six + packet_ip(&ipv6) + 24, 0, 16);
 	assert_int_equal(decide(*state, six, six_len), STEER_pass_other_address);
 	use_rules(*state, &any);
