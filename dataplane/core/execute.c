@@ -109,7 +109,8 @@ static uint16_t attempt_status(struct execution *x)
 static uint16_t enter(struct execution *x)
 {
 	const struct request *r = x->request;
-	uint8_t last = r->op[r->ops - 1].code;
+	/* An ABORT alone is final even for an id that never came: its packets may come late. */
+	bool abort_only = r->op[0].code == ABAFT_OP_ABORT;
 	uint16_t status;
 
 	if (x->txn) {
@@ -117,10 +118,9 @@ static uint16_t enter(struct execution *x)
 			return ABAFT_IN_PROGRESS;
 		if (x->txn->state == TXN_LOST)
 			return ABAFT_LOG_FAILED;
-		if (!r->open && r->instance != x->txn->instance && last != ABAFT_OP_ABORT)
+		if (!r->open && r->instance != x->txn->instance && !abort_only)
 			goto unknown;
-	} else if (r->open || last == ABAFT_OP_ABORT) {
-		/* An ABORT is final even for an id that never came: its packets may come late. */
+	} else if (r->open || abort_only) {
 		status = open_txn(x);
 		if (status != ABAFT_OK)
 			return status;

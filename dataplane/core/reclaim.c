@@ -20,16 +20,18 @@
  *     holds within it.
  * R4. Hence X may be freed when no young T has b(T) <= s(X), and no frozen T has both
  *     b(T) <= s(X) and p(X) <= c(T): its lifetime does not meet T's interval.
- * R5. A tombstone that is its key's only version may be freed, key and all, under the same rule
- *     with s(X) = the era after it became visible: whoever began later reads "none" either way.
+ * R5. A tombstone that is its key's only version is taken out, key and all, under the same rule,
+ *     with s(X) the era after it became visible: whoever began later reads "none" either way. But
+ *     those may have read the tombstone, and hold it in their read sets: its memory, and its
+ *     commit's, stay until all who began before it was taken out have ended, by R4 once more.
  * R6. Before X is unlinked (index.c) its place in its commit record is cleared. By R4 nobody for
- * whom the place matters is left; and whoever finds the key gone (R5) acquires the cleared place
- * with it, so that a "none" read does not contradict the commit's other versions. R7. Publishing: a
- * worker stores its low-water mark (release, then a full fence) before a pass looks at the index.
- * If a reclaimer missed that store, its own earlier publication came first in the order of all
- * stores, so the pass sees what superseded X. A freeze publishes its interval before the era leaves
- * the low-water mark; the reclaimer reads the mark first. R8. Unlinked memory is handed to
- * ck_epoch, as other workers' passes may stand on it.
+ *     whom the place matters is left; and whoever finds the key gone (R5) acquires the cleared
+ *     place with it, so that a "none" read does not contradict the commit's other versions.
+ * R7. Publishing: a worker stores its low-water mark (release, then a full fence) before a pass
+ *     looks at the index. If a reclaimer missed that store, its own earlier publication came first
+ *     in the order of all stores, so the pass sees what superseded X. A freeze publishes its
+ *     interval before the era leaves the low-water mark; the reclaimer reads the mark first.
+ * R8. Unlinked memory is handed to ck_epoch, as other workers' passes may stand on it.
  */
 #include "dataplane/core/reclaim.h"
 
@@ -37,11 +39,17 @@
 
 #include "dataplane/core/lock.h"
 
-#define ERA_US		 10000u
-#define IDLE_US		 10000u /* how soon an idle worker looks again */
-#define RETIRED_FOR_GOOD 2
-#define FREES_PER_TICK	 512
-#define HELD_PER_TICK	 1024
+#define ERA_US	       1000u
+#define IDLE_US	       10000u /* how soon an idle worker looks again */
+#define FREES_PER_TICK 512
+#define HELD_PER_TICK  1024
+
+/* version->retired */
+enum retired_stage {
+	RETIRED = 1,	  /* queued */
+	RETIRED_FOR_GOOD, /* a tombstone that was superseded after it was queued */
+	RETIRED_UNLINKED, /* a tombstone that left with its key */
+};
 
 static void retired_push(struct retired *list, struct version *version)
 {
@@ -232,7 +240,7 @@ void reclaim_free_now(struct reclaim *reclaim, struct version *version)
 
 static void retire(struct reclaim *reclaim, struct version *version, uint64_t era)
 {
-	if (atomic_exchange_explicit(&version->retired, 1, memory_order_relaxed))
+	if (atomic_exchange_explicit(&version->retired, RETIRED, memory_order_relaxed))
 		return;
 	version->era = era;
 	retired_push(&reclaim->queue, version);
@@ -304,24 +312,26 @@ static void tombstone_free(struct reclaim *reclaim, struct version *version)
 	struct key *key = version->key;
 
 	if (index_unlink_key(&reclaim->store->index, version)) {
+		atomic_store_explicit(&version->retired, RETIRED_UNLINKED, memory_order_relaxed);
+		atomic_thread_fence(memory_order_seq_cst); /* as in R1 */
 		defer(reclaim, &key->epoch, DEFERRED_KEY);
-		version_defer(reclaim, version);
-		return;
-	}
-	if (superseded(version)) /* perhaps just now: from here on a version like any other */
+	} else if (superseded(version)) { /* perhaps just now: from here on like any other */
 		atomic_store_explicit(&version->retired, RETIRED_FOR_GOOD, memory_order_relaxed);
+	}
 	version->era = atomic_load_explicit(&reclaim->store->era, memory_order_acquire);
 	retired_push(&reclaim->queue, version);
 }
 
 static void free_one(struct reclaim *reclaim, struct version *version)
 {
-	if (version->kind == VERSION_TOMBSTONE &&
-	    atomic_load_explicit(&version->retired, memory_order_relaxed) != RETIRED_FOR_GOOD) {
+	uint8_t retired = atomic_load_explicit(&version->retired, memory_order_relaxed);
+
+	if (version->kind == VERSION_TOMBSTONE && retired == RETIRED) {
 		tombstone_free(reclaim, version);
 		return;
 	}
-	index_unlink(&reclaim->store->index, version);
+	if (retired != RETIRED_UNLINKED)
+		index_unlink(&reclaim->store->index, version);
 	version_defer(reclaim, version);
 }
 
