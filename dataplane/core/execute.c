@@ -151,10 +151,17 @@ static void value_result(struct execution *x, const struct op *op, uint32_t i, u
 		memcpy(to, value + op->offset, n);
 }
 
-static uint16_t get_own(struct execution *x, const struct op *op, uint32_t i, const struct write *w)
+/* Of the packet's first operation. */
+static uint64_t packet_opnum(const struct request *r)
+{
+	return opnum_make(r->step, r->attempt, r->seq);
+}
+
+static uint16_t get_own(struct execution *x, const struct op *op, uint32_t i, struct write *w)
 {
 	uint16_t status = w->parts ? ABAFT_INCOMPLETE : ABAFT_NOT_FOUND;
 
+	w->observed = packet_opnum(x->request) + 1;
 	if (w->parts || w->kind == VERSION_TOMBSTONE) {
 		answer_result(x->answer, op->code, status, ABAFT_RESULT_OWN, no_number, 0, 0, 0);
 		return status;
@@ -197,7 +204,9 @@ static uint16_t choose(struct execution *x, const struct op *op, struct key_id i
 static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
 {
 	struct key_id id = index_id(&x->node->store->index, op->key, op->key_bytes);
-	const struct write *own = writeset_find(&x->txn->writes, id);
+	const struct request *r = x->request;
+	struct write *own =
+		writeset_find(&x->txn->writes, id, opnum_make(r->step, r->attempt, r->seq + i));
 	const struct version *v = NULL;
 	uint16_t status;
 
@@ -261,6 +270,7 @@ static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
 	const struct request *r = x->request;
 	struct write_args args = {
 		.opnum = opnum_make(r->step, r->attempt, r->seq + i),
+		.packet = packet_opnum(r),
 		.key = op->key,
 		.data = op->data,
 		.key_bytes = op->key_bytes,

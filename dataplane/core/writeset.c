@@ -66,32 +66,40 @@ void writeset_fini(struct writeset *set, struct memory_cache *memory)
 	writeset_init(set);
 }
 
-const struct write *writeset_find(const struct writeset *set, struct key_id id)
+struct write *writeset_find(const struct writeset *set, struct key_id id, uint64_t below)
 {
-	const struct write *best = NULL;
+	struct write *best = NULL;
 
-	if (!(set->bloom & key_id_bit(id)))
-		return NULL;
-	for (uint32_t i = 0; i < set->count; i++) {
-		const struct write *w = &set->entries[i];
-
-		if (key_id_equal(w->id, id) && (!best || w->opnum > best->opnum))
-			best = w;
-	}
-	return best;
-}
-
-static struct write *find_of_step(struct writeset *set, struct key_id id, uint16_t step)
-{
 	if (!(set->bloom & key_id_bit(id)))
 		return NULL;
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct write *w = &set->entries[i];
 
-		if (key_id_equal(w->id, id) && opnum_step(w->opnum) == step)
-			return w;
+		if (key_id_equal(w->id, id) && w->opnum < below &&
+		    (!best || w->opnum > best->opnum))
+			best = w;
 	}
-	return NULL;
+	return best;
+}
+
+/* The step's write with this very number, or else its highest one; NULL if there is none. */
+static struct write *find_of_step(struct writeset *set, struct key_id id, uint64_t opnum)
+{
+	struct write *best = NULL;
+
+	if (!(set->bloom & key_id_bit(id)))
+		return NULL;
+	for (uint32_t i = 0; i < set->count; i++) {
+		struct write *w = &set->entries[i];
+
+		if (!key_id_equal(w->id, id) || opnum_step(w->opnum) != opnum_step(opnum))
+			continue;
+		if (w->opnum == opnum)
+			return w;
+		if (!best || w->opnum > best->opnum)
+			best = w;
+	}
+	return best;
 }
 
 static int writeset_grow(struct writeset *set, struct memory_cache *memory)
@@ -202,6 +210,7 @@ static int value_set(struct writeset *set, struct memory_cache *memory, struct w
 	w->bytes = args->total;
 	w->opnum = args->opnum;
 	w->kind = args->kind;
+	w->observed = 0;
 	set->value_bytes += args->total;
 	if (args->part) {
 		w->parts_missing = (uint16_t)granules(args->total);
@@ -214,7 +223,7 @@ static int value_set(struct writeset *set, struct memory_cache *memory, struct w
 
 int writeset_put(struct writeset *set, struct memory_cache *memory, const struct write_args *args)
 {
-	struct write *w = find_of_step(set, args->id, opnum_step(args->opnum));
+	struct write *w = find_of_step(set, args->id, args->opnum);
 	bool added = false;
 	int err;
 
@@ -228,7 +237,7 @@ int writeset_put(struct writeset *set, struct memory_cache *memory, const struct
 		part_store(w, memory, args);
 		return 0;
 	}
-	if (!w) {
+	if (!w || w->observed > args->packet) {
 		err = entry_add(set, memory, args, &w);
 		if (err)
 			return err;
@@ -256,7 +265,7 @@ bool writeset_settle(struct writeset *set)
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct write *w = &set->entries[i], *front = &set->entries[set->winners], old;
 
-		if (writeset_find(set, w->id) != w)
+		if (writeset_find(set, w->id, UINT64_MAX) != w)
 			continue;
 		if (w->parts)
 			return false;

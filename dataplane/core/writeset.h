@@ -41,6 +41,8 @@ struct write {
 	uint16_t key_bytes;
 	uint16_t parts_missing;
 	uint8_t kind; /* enum version_kind */
+	/* 1 + number of the first operation of the latest packet whose GET returned this write. */
+	uint64_t observed;
 };
 
 struct writeset {
@@ -57,6 +59,7 @@ struct writeset {
 struct write_args {
 	struct key_id id;
 	uint64_t opnum;
+	uint64_t packet; /* operation number of its packet's first operation */
 	const uint8_t *key;
 	const uint8_t *data;
 	uint32_t key_bytes;
@@ -75,8 +78,8 @@ void writeset_fini(struct writeset *set, struct memory_cache *memory);
  * the transaction), -ENOMEM, -EINVAL (a part whose total differs from the first part's).
  */
 int writeset_put(struct writeset *set, struct memory_cache *memory, const struct write_args *args);
-/* The key's write with the highest operation number, or NULL. */
-const struct write *writeset_find(const struct writeset *set, struct key_id id);
+/* The key's write with the highest operation number below `below`, or NULL. */
+struct write *writeset_find(const struct writeset *set, struct key_id id, uint64_t below);
 /* Drops all writes of a step whose attempt is older than `attempt`. */
 void writeset_drop(struct writeset *set, struct memory_cache *memory, uint16_t step,
 		   uint16_t attempt);
