@@ -42,11 +42,12 @@ static const char demo_help[] =
 	"  -m, --crash-ms MS        load before each kill, at most (1500)\n"
 	"  -s, --seed N             of what is killed when (1)\n"
 	"  -d, --dir DIR            keep histories, logs and data there (default: a folder in\n"
-	"                           /var/tmp, removed at the end)\n"
+	"                           $TMPDIR or /var/tmp, removed at the end)\n"
 	"  -o, --report FILE        write the figures as JSON, too\n" COMMAND_OPTIONS_HELP;
 
 #define TIMEOUT_MS_DEFAULT 5000
-#define TEMPLATE	   "/var/tmp/abaft-demo-XXXXXX"
+/* Not /tmp, which may be in memory: the node's log wants a disk. */
+#define TMPDIR_DEFAULT	   "/var/tmp"
 
 struct demo {
 	struct command_options common;
@@ -411,7 +412,8 @@ int command_demo(int argc, char **argv)
 					.crash_ms = 1500,
 					.workers = 1,
 					.seed = 1}};
-	char dir[] = TEMPLATE;
+	const char *tmp = getenv("TMPDIR");
+	char dir[DEMO_PATH_BYTES / 2];
 	int option;
 
 	optind = 0;
@@ -434,9 +436,11 @@ int command_demo(int argc, char **argv)
 		}
 		return guard(&demo, false);
 	}
+	snprintf(dir, sizeof(dir), "%s/abaft-demo-XXXXXX", tmp ? tmp : TMPDIR_DEFAULT);
 	demo.options.dir = mkdtemp(dir);
 	if (!demo.options.dir) {
-		perror("abaft: making " TEMPLATE);
+		fprintf(stderr, "abaft: making the folder %s: %s; set TMPDIR, or give --dir\n", dir,
+			strerror(errno));
 		return COMMAND_FAILED;
 	}
 	return guard(&demo, true);

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
@@ -16,6 +17,9 @@ import tap  # noqa: E402
 ABAFT = os.environ.get('ABAFT', f'{node.ROOT}/build/tools/abaft')
 ABAFTD = os.environ.get('ABAFTD', f'{node.ROOT}/build/control/abaftd')
 SYSCTLS = ('route_localnet', 'accept_local')
+FOLDER = tempfile.TemporaryDirectory(prefix='abaft-demo-test-', dir='/var/tmp')
+# Beside other runs of this test on this machine.
+os.environ['TMPDIR'] = FOLDER.name
 SMALL = ('-r', '40', '-k', '60', '-s', '7')
 
 
@@ -28,9 +32,17 @@ def left_behind():
     """All that a node or the demonstration could leave on this machine."""
     sysctls = [open(f'/proc/sys/net/ipv4/conf/lo/{name}').read().strip() for name in SYSCTLS]
     link = json.loads(node.run('ip', '-j', 'link', 'show', 'lo'))[0]
-    return {'sysctls': sysctls, 'xdp': link.get('xdp'),
-            'pins': glob.glob('/sys/fs/bpf/abaft-demo-*'),
-            'folders': glob.glob('/var/tmp/abaft-demo-*')}
+    return {'sysctls': sysctls, 'xdp': link.get('xdp'), 'folders': os.listdir(FOLDER.name),
+            'pins of the dead': [pin for pin in pins() if not alive(pin)]}
+
+
+def pins():
+    return glob.glob('/sys/fs/bpf/abaft-demo-*')
+
+
+def alive(pin):
+    """Whether the process that a folder of pins is named for still runs."""
+    return os.path.exists(f'/proc/{pin.rsplit("-", 1)[1]}')
 
 
 def judge(t, code, out, err):
@@ -94,15 +106,19 @@ def all_below(pid):
     return found
 
 
+def own_pins(pid):
+    return [pin for pin in pins() if int(pin.rsplit('-', 1)[1]) in all_below(pid)]
+
+
 def interrupted(t):
     """The demonstration ended by SIGTERM in the middle."""
     before = left_behind()
     process = subprocess.Popen((ABAFT, 'demo', '--start-node', ABAFTD, '-r', '20', '-K', '100'),
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + 30
-    while not left_behind()['pins'] and time.monotonic() < end:
+    while not own_pins(process.pid) and time.monotonic() < end:
         time.sleep(0.05)
-    t.ok(left_behind()['pins'], 'the node has started')
+    t.ok(own_pins(process.pid), 'the node has started')
     time.sleep(1)
     below = all_below(process.pid)
     process.send_signal(signal.SIGTERM)

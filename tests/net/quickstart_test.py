@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
@@ -18,17 +19,21 @@ import tap  # noqa: E402
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else f'{node.ROOT}/build')
 QUICKSTART = (f'{node.ROOT}/tools/quickstart', '--build', BUILD, '--seconds', '2')
 ABAFT = f'{BUILD}/tools/abaft'
-KEPT = '/run/abaft-quickstart.kept'
-FOLDERS = ('/var/tmp/abaft-quickstart.*', '/var/tmp/abaft-kept.*', '/var/tmp/abaft-demo-*',
-           '/sys/fs/bpf/abaft-quickstart-*', '/sys/fs/bpf/abaft-demo-*', KEPT)
+FOLDER = tempfile.TemporaryDirectory(prefix='abaft-quickstart-test-', dir='/var/tmp')
+# Beside other runs of this test on this machine.
+os.environ['TMPDIR'] = FOLDER.name
+os.environ['QUICKSTART_KEPT'] = f'{FOLDER.name}/kept'
 
 
 def left_behind():
     sysctls = [open(f'/proc/sys/net/ipv4/conf/lo/{name}').read().strip()
                for name in ('route_localnet', 'accept_local')]
     link = json.loads(node.run('ip', '-j', 'link', 'show', 'lo'))[0]
-    return {'sysctls': sysctls, 'xdp': link.get('xdp'),
-            'files': [path for pattern in FOLDERS for path in glob.glob(pattern)]}
+    pins = [pin for name in ('quickstart', 'demo')
+            for pin in glob.glob(f'/sys/fs/bpf/abaft-{name}-*')
+            if not os.path.exists(f'/proc/{pin.rsplit("-", 1)[1]}')]
+    return {'sysctls': sysctls, 'xdp': link.get('xdp'), 'pins of the dead': pins,
+            'files': os.listdir(FOLDER.name)}
 
 
 def run(*arguments):
@@ -101,8 +106,6 @@ def main():
     reason = node.missing()
     if reason:
         tap.skip_all(reason)
-    if os.path.exists(KEPT):
-        tap.skip_all('a node left by `tools/quickstart --keep` is running; --stop it first')
     node.enter_namespace()
     t = tap.Tap()
     t.case(kept)
