@@ -29,6 +29,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wire  # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+SUPPRESSIONS = f'{ROOT}/tests/lib/lsan.supp'  # only a build with sanitizers reads it
 READY_S = 30
 STOP_S = 20
 CLONE_NEWNET = 0x40000000
@@ -154,7 +155,8 @@ class Node:
                      'pin_dir': f'/sys/fs/bpf/abaft-test-{os.getpid()}-{_count}',
                      'segment_size': '8M', 'memory': '64M', 'keys': '16384',
                      'log_level': 'info', **keys}
-        self.environment = {**os.environ, **(environment or {})}
+        self.environment = {'LSAN_OPTIONS': f'print_suppressions=0:suppressions={SUPPRESSIONS}',
+                            **os.environ, **(environment or {})}
         self.process = None
         self.ready = ''
         _undo.append(self.close)

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker_test.c - the data plane's loop: answers, waiting for the log, hand-over and its limit,
+ * failures of the log, and the end.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <abaft/error.h>
+#include <abaft/limits.h>
+
+#include "tests/lib/core_packet.h"
+#include "tests/unit/worker/rig.h"
+
+static struct rig rig;
+
+/* A transaction of one put, or one get, and its commit, owned by that worker. */
+static void send_txn(uint32_t worker, const char *key, const char *value)
+{
+	struct packet packet;
+	uint8_t id[16];
+
+	rig_id(&rig, id, worker);
+	packet_begin(&packet, id, 0, 0, 0, 0, ABAFT_FLAG_OPEN);
+	if (value != NULL)
+		packet_put(&packet, key, (uint16_t)strlen(key), value, (uint32_t)strlen(value));
+	else
+		packet_get(&packet, key, (uint16_t)strlen(key), 0);
+	packet_commit(&packet);
+	rig_send(&rig, RIG_UDP_PORT, packet.bytes, packet_finish(&packet));
+}
+
+static const struct worker_counters *counters(uint32_t worker)
+{
+	return rig.running ? worker_counters(rig.worker[worker]) : &rig.counters[worker];
+}
+
+static void answers_turn_round(void **state)
+{
+	const uint8_t *sent;
+
+	rig_start(&rig, 1);
+	send_txn(0, "a", "1");
+	send_txn(0, "a", NULL);
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	assert_int_equal(rig_count(&rig, ABAFT_OK), 2);
+	sent = rig.port.sent[0].data;
+	assert_memory_equal(sent, "\2\0\0\0\0\2\2\0\0\0\0\1", 12);	       /* MAC addresses */
+	assert_memory_equal(sent + 26, "\x0a\0\0\1\x0a\0\0\2", 8);	       /* IP addresses */
+	assert_memory_equal(sent + 34, "\x1c\xe8\x30\x00", 4);		       /* ports */
+	assert_int_equal(sent[38] << 8 | sent[39], rig.port.sent[0].len - 34); /* length */
+	rig_stop(&rig);
+	assert_int_equal(counters(0)->answers, 2);
+}
+
+static void commits_wait_for_the_log(void **state)
+{
+	rig_start(&rig, 1);
+	rig_hold(&rig, 0, true);
+	send_txn(0, "a", "1");
+	send_txn(0, "b", NULL);
+	/* The read-only one does not wait. */
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	usleep(50000);
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	rig_hold(&rig, 0, false);
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	assert_int_equal(rig_count(&rig, ABAFT_OK), 2);
+	rig_stop(&rig);
+}
+
+static void a_sleeping_worker_is_woken(void **state)
+{
+	rig_start(&rig, 2);
+	for (uint32_t i = 0; i < 50; i++) {
+		usleep(2000); /* long enough for both to sleep */
+		send_txn(i % 2, "a", i % 3 == 0 ? NULL : "1");
+		assert_int_equal(rig_wait_sent(&rig, i + 1), i + 1);
+	}
+	assert_true(counters(0)->sleeps > 20 && counters(1)->sleeps > 10);
+	assert_int_equal(rig_count(&rig, ABAFT_OK), 50);
+	rig_stop(&rig);
+}
+
+static void others_requests_are_handed_over(void **state)
+{
+	rig_start(&rig, 2);
+	for (uint32_t i = 0; i < 200; i++)
+		send_txn(i % 2, "key", i % 4 < 2 ? "v" : NULL);
+	assert_int_equal(rig_wait_sent(&rig, 200), 200);
+	assert_int_equal(rig_count(&rig, ABAFT_OK), 200);
+	rig_stop(&rig);
+	assert_int_equal(counters(0)->handed_over, 100);
+	assert_int_equal(counters(0)->requests, 100);
+	assert_int_equal(counters(1)->requests, 100);
+	assert_int_equal(counters(0)->answers, 200);
+}
+
+/* P7: beyond what the rings hold the sender is told BUSY, at once; what was lent is not lost. */
+static void a_full_ring_says_busy(void **state)
+{
+	const uint32_t more = 100, fits = ABAFT_HANDOVER_RING - 1;
+
+	rig_start(&rig, 2);
+	rig_hold(&rig, 1, true);
+	for (uint32_t i = 0; i < fits + more; i++)
+		send_txn(1, "key", "v");
+	assert_int_equal(rig_wait_sent(&rig, more), more);
+	assert_int_equal(rig_count(&rig, ABAFT_BUSY), more);
+	assert_int_equal(counters(0)->handover_full, more);
+	/* Worker 0's own go on. */
+	send_txn(0, "key", "v");
+	assert_int_equal(rig_wait_sent(&rig, more + 1), more + 1);
+	rig_hold(&rig, 1, false);
+	assert_int_equal(rig_wait_sent(&rig, fits + more + 1), fits + more + 1);
+	assert_int_equal(rig_count(&rig, ABAFT_OK), fits + 1);
+	rig_stop(&rig);
+}
+
+static void a_failed_log_is_told(void **state)
+{
+	rig_start(&rig, 1);
+	rig_hold(&rig, 0, true);
+	send_txn(0, "a", "1");
+	usleep(20000);
+	rig_fail(&rig, 0, -EIO);
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	assert_int_equal(rig_status(&rig, 0), ABAFT_LOG_FAILED);
+	send_txn(0, "b", "1");
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	assert_int_equal(rig_status(&rig, 1), ABAFT_LOG_FAILED);
+	send_txn(0, "b", NULL); /* reads go on */
+	assert_int_equal(rig_wait_sent(&rig, 3), 3);
+	assert_int_equal(rig_status(&rig, 2), ABAFT_OK);
+	assert_int_equal(worker_log_error(rig.worker[0]), -EIO);
+	rig_stop(&rig);
+}
+
+static void a_full_log_is_not_failed(void **state)
+{
+	rig_start(&rig, 1);
+	rig_fail(&rig, 0, -ENOSPC);
+	send_txn(0, "a", "1");
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	assert_int_equal(rig_status(&rig, 0), ABAFT_NO_SPACE);
+	assert_int_equal(worker_log_error(rig.worker[0]), -ENOSPC);
+	rig_stop(&rig);
+}
+
+/* The end waits for commits under way, on both workers, and takes no new transactions. */
+static void the_end_drains(void **state)
+{
+	rig_start(&rig, 2);
+	rig_hold(&rig, 0, true);
+	rig_hold(&rig, 1, true);
+	for (uint32_t i = 0; i < 20; i++)
+		send_txn(i % 2, "a", "1");
+	usleep(50000);
+	worker_group_stop(&rig.group, rig.handover, 2);
+	usleep(20000);
+	send_txn(0, "late", "1");
+	send_txn(1, "late", "1");
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	assert_int_equal(rig_count(&rig, ABAFT_STOPPING), 2);
+	rig_hold(&rig, 1, false);
+	assert_int_equal(rig_wait_sent(&rig, 12), 12);
+	rig_hold(&rig, 0, false);
+	assert_int_equal(rig_wait_sent(&rig, 22), 22);
+	assert_int_equal(rig_count(&rig, ABAFT_OK), 20);
+	rig_stop(&rig);
+}
+
+static void other_frames_are_counted(void **state)
+{
+	uint8_t arp[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 2, 8, 6};
+	uint8_t cut[40] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 1, 0};
+	uint8_t request[100] = "ABFT";
+
+	rig_start(&rig, 1);
+	cut[22] = 64;
+	cut[23] = 17;
+	rig_send_frame(&rig, arp, sizeof(arp), 0);
+	rig_send_frame(&rig, cut, sizeof(cut), 0);
+	rig_send(&rig, RIG_UDP_PORT + 1, request, sizeof(request));
+	rig_send(&rig, RIG_UDP_PORT - 1, request, sizeof(request));
+	rig_send(&rig, RIG_UDP_PORT, request, 10); /* the core's to refuse */
+	send_txn(0, "a", "1");
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	rig_stop(&rig);
+	assert_int_equal(counters(0)->frames, 6);
+	assert_int_equal(counters(0)->drop_not_ours, 3);
+	assert_int_equal(counters(0)->drop_frame, 1);
+	assert_int_equal(counters(0)->requests, 2);
+}
+
+static void wrong_checksums_are_dropped(void **state)
+{
+	uint8_t frame[64] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 50};
+
+	rig_start(&rig, 1);
+	frame[22] = 64;
+	frame[23] = 17;
+	frame[24] = 1; /* of the IP header: wrong */
+	memcpy(frame + 26, "\x0a\0\0\2\x0a\0\0\1\x30\0\x1c\xe8\0\x1e\0\1", 16);
+	rig_send_frame(&rig, frame, sizeof(frame), 0);
+	send_txn(0, "a", NULL);
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	rig_stop(&rig);
+	assert_int_equal(counters(0)->drop_checksum, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_turn_round),
+		cmocka_unit_test(commits_wait_for_the_log),
+		cmocka_unit_test(a_sleeping_worker_is_woken),
+		cmocka_unit_test(others_requests_are_handed_over),
+		cmocka_unit_test(a_full_ring_says_busy),
+		cmocka_unit_test(a_failed_log_is_told),
+		cmocka_unit_test(a_full_log_is_not_failed),
+		cmocka_unit_test(the_end_drains),
+		cmocka_unit_test(other_frames_are_counted),
+		cmocka_unit_test(wrong_checksums_are_dropped),
+	};
+
+	return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
+}
