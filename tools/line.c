@@ -82,7 +82,8 @@ static bool edit_open(struct line_reader *reader)
 	el_set(reader->edit, EL_EDITOR, "emacs");
 	el_set(reader->edit, EL_SIGNAL, 1);
 	el_set(reader->edit, EL_HIST, history, reader->history);
-	el_set(reader->edit, EL_ADDFN, "complete", "completes a command", complete);
+	/* The wide form keeps these texts; the narrow one copies them and loses the copies. */
+	el_wset(reader->edit, EL_ADDFN, L"complete", L"completes a command", complete);
 	el_set(reader->edit, EL_BIND, "^I", "complete", NULL);
 	return true;
 }
