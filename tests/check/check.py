@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,15 +94,27 @@ class Check:
         self.say(f'build: {words}')
         folder = os.path.join(BUILDS, name)
         environment = dict(os.environ, CC=compiler)
-        known = os.path.exists(os.path.join(folder, 'build.ninja'))
-        setup = ['meson', 'setup', folder] + arguments + (['--reconfigure'] if known else [])
-        for command in (setup, ['ninja', '-C', folder]):
+        setup = ['meson', 'setup', folder] + arguments
+        # meson does not take all options of a known folder anew: start over when they changed.
+        note = os.path.join(folder, 'check-setup')
+        if not (os.path.exists(note) and self.note_of(note) == setup):
+            shutil.rmtree(folder, ignore_errors=True)
+        commands = [] if os.path.exists(note) else [setup]
+        for command in commands + [['ninja', '-C', folder]]:
             code, out = run(command, BUILD_TIMEOUT_S, env=environment)
             if code:
                 said = [line for line in out.splitlines() if not PROGRESS.match(line)]
                 print('\n'.join(said[-OUTPUT_LINES:]))
                 raise BuildFailed(f'{words}: {" ".join(command[:2])} failed ({code})')
+            if command is setup:
+                with open(note, 'w', encoding='utf-8') as file:
+                    json.dump(setup, file)
         return folder
+
+    @staticmethod
+    def note_of(path):
+        with open(path, encoding='utf-8') as file:
+            return json.load(file)
 
     def tests_of(self, folder, suites):
         """The names of the tests to run, each once."""
@@ -123,9 +136,10 @@ class Check:
         log = os.path.join(folder, 'meson-logs', 'check.json')
         if os.path.exists(log):
             os.unlink(log)
-        slow = ['-t', '4'] if name in ('asan', 'tsan') else []
-        code, out = run(['meson', 'test', '-C', folder, '--no-rebuild', '--logbase', 'check']
-                        + slow + names, SUITE_TIMEOUT_S, env=dict(os.environ, **SANITIZERS))
+        patience = '6' if name in ('asan', 'tsan') else '3'
+        code, out = run(['meson', 'test', '-C', folder, '--no-rebuild', '--logbase', 'check',
+                         '-t', patience] + names,
+                        SUITE_TIMEOUT_S, env=dict(os.environ, **SANITIZERS))
         if not os.path.exists(log):
             self.tally.fail(words, f'meson test ended with {code} and logged nothing', out)
             return
