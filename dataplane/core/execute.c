@@ -296,10 +296,11 @@ static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
 }
 
 /* A transaction that wrote nothing ends at once, without a record. Its outcome is remembered for a
- * repeated COMMIT, unless the packet would open it again: then it just reads once more. */
+ * repeated COMMIT, unless the packet would open it again: then it just reads once more. Not so a
+ * later step or attempt: a late packet of an earlier one might commit writes after it (P6). */
 static uint16_t commit_read_only(struct execution *x, const struct op *op)
 {
-	if (!x->request->open)
+	if (!x->request->open || x->request->step > 0 || x->request->attempt > 0)
 		outcome_add(&x->node->outcomes, x->txn->id, OUTCOME_COMMITTED, no_number);
 	txn_end(&x->node->txns, &x->node->memory, x->txn);
 	x->txn = NULL;
