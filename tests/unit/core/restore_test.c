@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* restore_test.c - after a restart: what was durable is there, once, and nothing else. */
+#include "tests/unit/core/region.h"
+
+#include <stdio.h>
+
+#include "dataplane/core/record.h"
+#include "tests/lib/node_bed.h"
+
+static struct bed bed;
+
+static int setup(void **state)
+{
+	bed_defaults(&bed, 3);
+	bed_open(&bed);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	bed_close(&bed);
+	return 0;
+}
+
+static void expect(const char *key, const char *value)
+{
+	char text[32];
+
+	bed_get(&bed, 0, key, text, sizeof(text));
+	assert_string_equal(text, value);
+}
+
+static void what_was_durable_is_there(void **state)
+{
+	static struct bed_answer lost;
+	struct packet p;
+	uint8_t id[16];
+
+	assert_int_equal(bed_put2(&bed, 0, "a", "b", "one"), ABAFT_OK);
+	assert_int_equal(bed_put(&bed, 1, "a", "two"), ABAFT_OK);
+	assert_int_equal(bed_put(&bed, 2, "c", "three"), ABAFT_OK);
+	bed_id(&bed, 0, id);
+	packet_begin(&p, id, 0, 0, 0, 0, ABAFT_FLAG_OPEN);
+	packet_put(&p, "a", 1, "lost", 4);
+	packet_put(&p, "c", 1, "lost", 4);
+	packet_commit(&p);
+	packet_finish(&p);
+	assert_int_equal(bed_send(&bed, 0, &p, &lost), NODE_WAIT);
+	assert_int_equal(bed_restart(&bed), 0);
+	expect("a", "two");
+	expect("b", "one");
+	expect("c", "three");
+	bed_run(&bed, 0, &p, &lost); /* P6: it never took effect, so it may now */
+	assert_int_equal(bed_status(&lost, 2), ABAFT_OK);
+	expect("c", "lost");
+}
+
+/* P6 over a restart. */
+static void outcomes_are_remembered(void **state)
+{
+	struct bed_answer first, again;
+	struct packet p, abort;
+	uint8_t id[16];
+
+	bed_id(&bed, 0, id);
+	packet_begin(&p, id, 0, 0, 0, 0, ABAFT_FLAG_OPEN);
+	packet_put(&p, "k", 1, "v", 1);
+	packet_commit(&p);
+	packet_finish(&p);
+	bed_run(&bed, 0, &p, &first);
+	bed_id(&bed, 0, id);
+	packet_begin(&abort, id, 0, 0, 0, 0, 0);
+	packet_abort(&abort);
+	packet_finish(&abort);
+	bed_run(&bed, 0, &abort, &again);
+	assert_int_equal(bed_restart(&bed), 0);
+	bed_run(&bed, 0, &p, &again);
+	assert_int_equal(bed_result(&again, 1).flags, ABAFT_RESULT_REPEAT);
+	assert_int_equal(bed_result(&again, 1).time, bed_result(&first, 1).time);
+	bed_run(&bed, 0, &abort, &again);
+	assert_int_equal(bed_result(&again, 0).flags, ABAFT_RESULT_REPEAT);
+	assert_int_equal(bed.log[0].count, 2);
+}
+
+/* Records of all logs, one after the other, from the back, or alternating: the same state. */
+static void the_order_of_logs_does_not_matter(void **state)
+{
+	static const uint32_t orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 2, 0}};
+	char key[8], value[16];
+
+	for (uint32_t i = 0; i < 200; i++) {
+		snprintf(key, sizeof(key), "k%u", i % 13);
+		snprintf(value, sizeof(value), "v%u", i);
+		assert_int_equal(bed_put2(&bed, i % 3, key, "shared", i % 7 ? value : NULL),
+				 ABAFT_OK);
+	}
+	for (uint32_t o = 0; o < 4; o++) {
+		struct store *store;
+		struct node *nodes[3];
+
+		assert_int_equal(store_create(&store, &bed.store_config), 0);
+		for (uint32_t w = 0; w < 3; w++) {
+			struct node_config config = bed.config;
+
+			config.worker = w;
+			assert_int_equal(node_create(&nodes[w], store, &config), 0);
+		}
+		if (o < 3)
+			for (uint32_t w = 0; w < 3; w++)
+				assert_int_equal(
+					log_fake_replay(&bed.log[orders[o][w]], 0, nodes, 3), 0);
+		for (uint64_t i = 200; o == 3 && i-- > 0;) { /* every log backwards */
+			const struct log_fake *log = &bed.log[i % 3];
+			const struct log_fake_record *r = &log->records[i / 3];
+
+			assert_int_equal(node_recover(nodes, 3, r->type, r->data, r->bytes), 0);
+		}
+		node_recovered(nodes, 3);
+		for (uint32_t k = 0; k < 14; k++) {
+			struct key *now, *then;
+			struct version *a, *b;
+			int n = snprintf(key, sizeof(key), k < 13 ? "k%u" : "shared", k);
+			const uint8_t *name = (const uint8_t *)key;
+			struct key_id id = index_id(&store->index, name, (uint32_t)n);
+
+			now = index_find(&bed.store->index, id, name, (uint32_t)n);
+			then = index_find(&store->index, id, name, (uint32_t)n);
+			assert_non_null(now);
+			assert_non_null(then);
+			a = atomic_load(&now->newest);
+			b = atomic_load(&then->newest);
+			assert_true(vnum_equal(a->number, b->number));
+			assert_int_equal(a->kind, b->kind);
+			assert_int_equal(a->bytes, b->bytes);
+			if (a->bytes > 0)
+				assert_memory_equal(a->value, b->value, a->bytes);
+		}
+		for (uint32_t w = 0; w < 3; w++)
+			node_destroy(nodes[w]);
+		store_destroy(store);
+	}
+}
+
+/* After recovery and reclamation memory is as that of a store that never held anything else. */
+static void memory_is_that_of_what_is_left(void **state)
+{
+	uint64_t used;
+	char key[8];
+
+	for (uint32_t i = 0; i < 20; i++) {
+		snprintf(key, sizeof(key), "k%u", i);
+		assert_int_equal(bed_put(&bed, i % 3, key, "value"), ABAFT_OK);
+	}
+	bed_ticks(&bed, 10);
+	used = bed_used(&bed);
+	bed_close(&bed);
+	bed_open(&bed);
+	for (uint32_t i = 0; i < 300; i++) {
+		snprintf(key, sizeof(key), "k%u", i % 30);
+		bed_advance_us(&bed, 1000);
+		assert_int_equal(bed_put(&bed, i % 3, key, i % 5 ? "value" : NULL), ABAFT_OK);
+	}
+	for (uint32_t i = 0; i < 30; i++) {
+		snprintf(key, sizeof(key), "k%u", i);
+		assert_int_equal(bed_put(&bed, (i + 1) % 3, key, i < 20 ? "value" : NULL),
+				 ABAFT_OK);
+	}
+	bed.config.outcomes_max = 1000;
+	assert_int_equal(bed_restart(&bed), 0);
+	bed_ticks(&bed, 20);
+	assert_int_equal(bed_used(&bed), used);
+	assert_int_equal(atomic_load(&bed.store->index.keys), 20);
+	for (uint32_t i = 0; i < 30; i++) {
+		snprintf(key, sizeof(key), "k%u", i);
+		expect(key, i < 20 ? "value" : "");
+	}
+}
+
+/* R5, C2: a key that was deleted, left, and came back while the wall clock was behind. */
+static void a_tombstone_in_the_log_hides_nothing_newer(void **state)
+{
+	assert_int_equal(bed_put(&bed, 0, "k", "old"), ABAFT_OK);
+	bed_advance_us(&bed, 20000000);
+	assert_int_equal(bed_put(&bed, 0, "k", NULL), ABAFT_OK);
+	bed_ticks(&bed, 20);
+	assert_int_equal(atomic_load(&bed.store->index.keys), 0);
+	bed.now.wall_us -= 10000000;
+	assert_int_equal(bed_put(&bed, 1, "k", "new"), ABAFT_OK);
+	expect("k", "new");
+	assert_int_equal(bed_restart(&bed), 0);
+	expect("k", "new");
+	bed_ticks(&bed, 20);
+	expect("k", "new");
+}
+
+static void clocks_go_on_above_what_was_recovered(void **state)
+{
+	assert_int_equal(bed_put(&bed, 0, "k", "old"), ABAFT_OK);
+	bed.now.wall_us -= 30000000; /* the clock is wrong after the restart */
+	assert_int_equal(bed_restart(&bed), 0);
+	assert_int_equal(bed_put(&bed, 1, "k", "new"), ABAFT_OK);
+	expect("k", "new");
+	assert_int_equal(bed_put(&bed, 2, "other", "v"), ABAFT_OK);
+	assert_int_equal(bed_restart(&bed), 0);
+	expect("k", "new");
+}
+
+static void commits_bind_readers_after_recovery_too(void **state)
+{
+	struct bed_answer answer;
+	struct packet p;
+	uint8_t id[16];
+
+	assert_int_equal(bed_put2(&bed, 0, "a", "b", "1"), ABAFT_OK);
+	assert_int_equal(bed_restart(&bed), 0);
+	bed_id(&bed, 0, id);
+	packet_begin(&p, id, 0, 0, 0, 0, ABAFT_FLAG_OPEN);
+	packet_get(&p, "a", 1, 0);
+	packet_finish(&p);
+	bed_run(&bed, 0, &p, &answer);
+	assert_memory_equal(bed_result(&answer, 0).data, "1", 1);
+	assert_int_equal(bed_put2(&bed, 1, "a", "b", "2"), ABAFT_OK);
+	bed_ticks(&bed, 5);
+	packet_begin(&p, id, bed_instance(&answer), 0, 0, 1, 0);
+	packet_get(&p, "b", 1, 0);
+	packet_finish(&p);
+	bed_run(&bed, 0, &p, &answer);
+	assert_memory_equal(bed_result(&answer, 0).data, "1", 1);
+}
+
+static void bad_records_are_refused(void **state)
+{
+	struct log_fake_record *r;
+	uint8_t *copy;
+
+	assert_int_equal(bed_put(&bed, 0, "k", "v"), ABAFT_OK);
+	r = &bed.log[0].records[0];
+	/* The id has ended already: it is in the running node. */
+	assert_int_equal(node_recover(bed.node, 3, r->type, r->data, r->bytes), -EBADMSG);
+	assert_int_equal(node_recover(bed.node, 3, 99, r->data, r->bytes), -EBADMSG);
+	copy = malloc(r->bytes);
+	assert_non_null(copy);
+	memcpy(copy, r->data, r->bytes);
+	for (uint32_t n = 0; n < r->bytes; n++) {
+		copy[0]++; /* another id each time */
+		assert_int_equal(node_recover(bed.node, 3, r->type, copy, n), -EBADMSG);
+	}
+	free(copy);
+	expect("k", "v");
+}
+
+static void a_store_that_is_too_small_is_told(void **state)
+{
+	char key[8];
+
+	for (uint32_t i = 0; i < 100; i++) {
+		snprintf(key, sizeof(key), "k%u", i);
+		assert_int_equal(bed_put(&bed, i % 3, key, "v"), ABAFT_OK);
+	}
+	bed.store_config.keys_max = 50;
+	assert_int_equal(bed_restart(&bed), -ENOSPC);
+}
+
+/* Outcomes beyond the table move the horizon, as they did before the restart. */
+static void the_horizon_is_recovered(void **state)
+{
+	static struct packet first;
+	struct bed_answer answer;
+	uint8_t id[16];
+
+	bed_id(&bed, 0, id);
+	packet_begin(&first, id, 0, 0, 0, 0, ABAFT_FLAG_OPEN);
+	packet_put(&first, "k", 1, "v", 1);
+	packet_commit(&first);
+	packet_finish(&first);
+	bed_run(&bed, 0, &first, &answer);
+	for (uint32_t i = 0; i < 300; i++) {
+		bed_advance_us(&bed, 1000);
+		assert_int_equal(bed_put(&bed, 0, "k", "v"), ABAFT_OK);
+	}
+	assert_int_equal(bed_restart(&bed), 0);
+	bed_run(&bed, 0, &first, &answer);
+	assert_int_equal(bed_status(&answer, 0), ABAFT_EXPIRED);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(what_was_durable_is_there),
+		CASE(outcomes_are_remembered),
+		CASE(the_order_of_logs_does_not_matter),
+		CASE(memory_is_that_of_what_is_left),
+		CASE(a_tombstone_in_the_log_hides_nothing_newer),
+		CASE(clocks_go_on_above_what_was_recovered),
+		CASE(commits_bind_readers_after_recovery_too),
+		CASE(bad_records_are_refused),
+		CASE(a_store_that_is_too_small_is_told),
+		CASE(the_horizon_is_recovered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
