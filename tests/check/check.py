@@ -30,7 +30,6 @@ PROGRESS = re.compile(r'\[\d+/\d+\] ')  # ninja's
 # Sanitizers: any finding ends the process with a failure, none is only printed.
 SANITIZERS = {
     'ASAN_OPTIONS': 'abort_on_error=0:detect_leaks=1:strict_string_checks=1:exitcode=99',
-    'LSAN_OPTIONS': f'print_suppressions=0:suppressions={ROOT}/tests/check/lsan.supp',
     'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1:exitcode=99',
     'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1:exitcode=99',
 }
