@@ -139,12 +139,14 @@ static void slot_send(struct worker *w, struct slot *slot)
 
 static void slot_finish(struct worker *w, struct slot *slot)
 {
-	if (slot->home == w->config.number) {
+	uint32_t home = slot->home;
+
+	if (home == w->config.number) {
 		slot_send(w, slot);
 		return;
 	}
-	handover_give_back(w->config.handover, w->config.number, slot->home, slot);
-	w->wake |= UINT64_C(1) << slot->home;
+	handover_give_back(w->config.handover, w->config.number, home, slot);
+	w->wake |= UINT64_C(1) << home; /* the slot is no longer ours to read */
 }
 
 static uint8_t *slot_payload(const struct slot *slot)

@@ -29,7 +29,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wire  # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
-SUPPRESSIONS = f'{ROOT}/tests/lib/lsan.supp'  # only a build with sanitizers reads it
+SUPPRESSIONS = f'{ROOT}/tests/lsan.supp'  # only a build with sanitizers reads it
 READY_S = 30
 STOP_S = 20
 CLONE_NEWNET = 0x40000000

@@ -40,9 +40,14 @@ static void drain(int fd)
 		return; /* nothing was there */
 }
 
+int log_error(const struct log *log)
+{
+	return __atomic_load_n(&log->error, __ATOMIC_ACQUIRE);
+}
+
 uint8_t *log_reserve(struct log *log, uint32_t bytes)
 {
-	return log->error == 0 && bytes <= sizeof(log->record) ? log->record : NULL;
+	return log_error(log) == 0 && bytes <= sizeof(log->record) ? log->record : NULL;
 }
 
 uint64_t log_append(struct log *log, uint32_t bytes, uint8_t type)
@@ -61,7 +66,7 @@ uint64_t log_poll(struct log *log)
 {
 	pthread_mutex_lock(&log->lock);
 	drain(log->fd);
-	if (!log->held && log->error == 0)
+	if (!log->held && log_error(log) == 0)
 		log->durable = log->appended;
 	pthread_mutex_unlock(&log->lock);
 	return log->durable;
@@ -70,11 +75,6 @@ uint64_t log_poll(struct log *log)
 uint64_t log_durable(const struct log *log)
 {
 	return log->durable;
-}
-
-int log_error(const struct log *log)
-{
-	return __atomic_load_n(&log->error, __ATOMIC_ACQUIRE);
 }
 
 bool log_busy(const struct log *log)
@@ -303,7 +303,6 @@ void rig_start(struct rig *rig, uint32_t workers)
 		*run = (struct run){rig->worker[w], &rig->ended[w]};
 		assert_int_equal(pthread_create(&rig->thread[w], NULL, run_worker, run), 0);
 	}
-	rig->running = true;
 }
 
 void rig_stop(struct rig *rig)
@@ -327,5 +326,4 @@ void rig_stop(struct rig *rig)
 	store_destroy(rig->store);
 	handover_destroy(rig->handover);
 	close(rig->port.fd);
-	rig->running = false;
 }

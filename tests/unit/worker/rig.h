@@ -54,7 +54,7 @@ struct rig {
 	struct worker_counters counters[RIG_WORKERS_MAX]; /* of a worker that has ended */
 	pthread_t thread[RIG_WORKERS_MAX];
 	int ended[RIG_WORKERS_MAX];
-	bool running;
+
 	uint32_t ids;
 };
 
