@@ -281,6 +281,7 @@ void txn_answer(struct txn_flight *flight, const struct packet_header *header,
 		refused(flight, outcome.status, now_us);
 		return;
 	}
+	txn_measure(flight, now_us);
 	for (uint32_t i = 0; i < flight->count; i++) {
 		struct packet_result result;
 

@@ -94,18 +94,34 @@ static uint64_t jitter(struct txn_shared *shared, uint64_t below)
 	return (x * 0x2545f4914f6cdd1dULL >> 11) % below;
 }
 
+static bool ends_txn(const struct txn_flight *flight)
+{
+	uint8_t code = flight->txn->ops[flight->first + flight->count - 1].code;
+
+	return code == ABAFT_OP_COMMIT || code == ABAFT_OP_ABORT;
+}
+
+void txn_measure(struct txn_flight *flight, uint64_t now_us)
+{
+	struct txn_shared *shared = flight->txn->shared;
+
+	/* From the first send, although a later one may have been answered: too long a pause costs
+	 * little and is bounded, too short a one asks again for ever. */
+	rtt_add(ends_txn(flight) ? &shared->rtt_ending : &shared->rtt, now_us - flight->sent_us);
+}
+
 void txn_pause(struct txn_flight *flight, uint64_t now_us)
 {
 	struct txn_shared *shared = flight->txn->shared;
+	const struct rtt *rtt = ends_txn(flight) ? &shared->rtt_ending : &shared->rtt;
 	uint32_t doublings = flight->tries > 1 ? flight->tries - 1u : 0;
-	uint64_t pause_us = shared->resend_us;
+	uint64_t pause_us = rtt_pause_us(rtt, shared->resend_us);
 
-	while (doublings-- && pause_us < TXN_PAUSE_US_MAX) {
+	while (doublings-- && pause_us < TXN_PAUSE_US_MAX)
 		pause_us *= 2;
-		if (pause_us > TXN_PAUSE_US_MAX)
-			pause_us = TXN_PAUSE_US_MAX;
-	}
-	pause_us = pause_us - pause_us / 4 + jitter(shared, pause_us / 2 + 1);
+	if (pause_us > TXN_PAUSE_US_MAX)
+		pause_us = TXN_PAUSE_US_MAX;
+	pause_us += jitter(shared, pause_us / 2 + 1);
 	timers_set(&shared->timers, &flight->timer, now_us + pause_us);
 }
 
@@ -202,6 +218,8 @@ void txn_timer(struct txn_shared *shared, struct timer *timer)
 void txn_sent(struct txn_flight *flight, uint64_t now_us)
 {
 	link_remove(&flight->link);
+	if (flight->tries == 0)
+		flight->sent_us = now_us;
 	if (flight->tries < UINT16_MAX)
 		flight->tries++;
 	txn_pause(flight, now_us);

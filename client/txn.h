@@ -20,6 +20,7 @@
 #include <abaft/abaft.h>
 
 #include "client/list.h"
+#include "client/rtt.h"
 #include "client/packet.h"
 #include "client/timers.h"
 
@@ -43,7 +44,8 @@ struct txn_flight {
 	uint32_t first, count; /* operations in it */
 	uint32_t offset, len;  /* of a part */
 	uint16_t flags;
-	uint16_t tries; /* times sent */
+	uint16_t tries;	  /* times sent */
+	uint64_t sent_us; /* the first time */
 };
 
 struct txn_shared {
@@ -51,10 +53,11 @@ struct txn_shared {
 	uint64_t resend_us;
 	uint32_t window;
 	uint32_t packet_bytes;
-	uint32_t workers;    /* of the node, as last heard; 1 before */
-	uint32_t generation; /* upper half of request ids */
-	uint64_t random;     /* state of the jitter; never 0 */
-	uint64_t busy;	     /* answers that said: again later */
+	uint32_t workers;	    /* of the node, as last heard; 1 before */
+	uint32_t generation;	    /* upper half of request ids */
+	uint64_t random;	    /* state of the jitter; never 0 */
+	uint64_t busy;		    /* answers that said: again later */
+	struct rtt rtt, rtt_ending; /* of packets, and of those with a COMMIT or ABORT */
 	struct timers timers;
 	struct link ready, resend, done;
 	struct txn_flight *flights; /* txns x window */
@@ -147,6 +150,8 @@ struct txn_flight *txn_next(struct abaft_txn *txn);
 uint32_t txn_encode(const struct txn_flight *flight, uint8_t *buf);
 /* It was sent (or lost on the way out): sets the time of its resend. */
 void txn_sent(struct txn_flight *flight, uint64_t now_us);
+/* Its final answer came: how long that took. */
+void txn_measure(struct txn_flight *flight, uint64_t now_us);
 /* A timer of this driver is due. */
 void txn_timer(struct txn_shared *shared, struct timer *timer);
 /* Ends the submit: results not there yet get SKIPPED. */

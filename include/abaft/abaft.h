@@ -61,7 +61,8 @@ struct abaft_config {
 	const char *address;	  /* name or IPv4/IPv6 address; NULL = 127.0.0.1 */
 	uint16_t port;		  /* base port; 0 = ABAFT_UDP_PORT_DEFAULT */
 	uint32_t timeout_ms;	  /* for one submit, resends included; 0 = 5000 */
-	uint32_t resend_us;	  /* first pause before a resend; doubles up to 250 ms; 0 = 5000 */
+	uint32_t resend_us;	  /* least pause before a resend; grows with measured answer times,
+				     doubles up to 250 ms; 0 = 5000 */
 	uint32_t window;	  /* part packets in flight per transaction; 0 = 16 */
 	uint32_t packet_bytes;	  /* largest UDP payload to send; 0 = ABAFT_PACKET_BYTES_MAX */
 	uint32_t txns_max;	  /* transactions open at once; 0 = 1024 */

@@ -413,6 +413,26 @@ static void lost_commit_answer_is_a_repeat(void **state)
 	assert_int_equal(fake_node_commits(path->node), 1);
 }
 
+/* A path slower than the least pause: once its time is measured, packets go once. */
+static void slow_answers_are_waited_for(void **state)
+{
+	struct fake_path *path = *state;
+	uint32_t before = 0;
+
+	path->delay_us = 15000;
+	for (uint32_t i = 0; i < 40; i++) {
+		struct abaft_txn *txn = fake_path_begin(path, 0, NULL);
+
+		if (i == 10)
+			before = path->sent;
+		assert_int_equal(abaft_prep_put(txn, "a", 1, "1", 1, NULL), ABAFT_OK);
+		commit(txn, NULL);
+		assert_int_equal(fake_path_run(path, txn), ABAFT_OK);
+		txn_drop(txn);
+	}
+	assert_in_range(path->sent - before, 30, 33);
+}
+
 static void restarted_node_is_noticed(void **state)
 {
 	struct fake_path *path = *state;
@@ -632,6 +652,7 @@ int main(void)
 		CASE(first_failure_ends_it),
 		CASE(nothing_follows_an_end),
 		CASE(lost_commit_answer_is_a_repeat),
+		CASE(slow_answers_are_waited_for),
 		CASE(restarted_node_is_noticed),
 		CASE(lone_commit_opens_nothing),
 		CASE(higher_numbers_win),
