@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * request_fuzz.c - a node of two workers under a sequence of commands made from the input: packets
+ * (some damaged, some raw bytes), time, logs that become durable or refuse, crashes.
+ *
+ * After each packet the answer must be well-formed and the counters add up. A restart must bring
+ * back exactly what was visible. In the end everything expires, every key is deleted, and not a
+ * byte of memory may be in use.
+ */
+#include <assert.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/node_bed.h"
+
+#define WORKERS	     2
+#define IDS	     8
+#define KEYS_MAX     64
+#define COMMANDS_MAX 256
+#define RESTARTS_MAX 3
+#define ANSWERS	     64 /* more than transactions there can be */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+	const uint8_t *at, *end;
+};
+
+struct waiting {
+	struct bed_answer answer;
+	bool waits;
+};
+
+struct fuzz {
+	struct bed bed;
+	struct input in;
+	uint8_t id[WORKERS][IDS][16];
+	uint64_t instance[WORKERS][IDS];
+	struct waiting waiting[ANSWERS];
+	uint32_t restarts;
+};
+
+/* What a key shows: copied, as a restart frees the store. */
+struct shown {
+	uint8_t key[ABAFT_KEY_BYTES_MAX];
+	uint32_t key_bytes, bytes;
+	struct vnum number;
+	uint64_t sum;
+};
+
+static uint8_t u8(struct input *in)
+{
+	return in->at < in->end ? *in->at++ : 0;
+}
+
+static void check_counters(const struct bed *bed)
+{
+	for (uint32_t w = 0; w < WORKERS; w++) {
+		const struct node_counters *c = bed_counters(bed, w);
+		uint64_t ended = c->commits + c->commits_read_only + c->aborts + c->expired;
+
+		assert(c->opened == ended + bed->node[w]->txns.open);
+	}
+}
+
+static void check_answer(const struct bed_answer *answer)
+{
+	struct reply_result result;
+	struct reply reply;
+
+	assert(reply_open(&reply, answer->bytes, answer->n));
+	while (reply.left > 0) {
+		assert(reply_next(&reply, &result));
+		assert(result.data_bytes == 0 || result.status == ABAFT_OK);
+		assert(result.offset <= result.total || result.data_bytes == 0);
+		assert(result.data_bytes <= result.total);
+	}
+	assert(reply_ended(&reply));
+}
+
+static struct waiting *place(struct fuzz *f)
+{
+	for (uint32_t i = 0; i < ANSWERS; i++)
+		if (!f->waiting[i].waits)
+			return &f->waiting[i];
+	abort(); /* more commits wait than there are transactions */
+}
+
+static void send(struct fuzz *f, uint32_t worker, const uint8_t *bytes, uint32_t n,
+		 uint64_t *instance)
+{
+	uint8_t *copy = malloc(n ? n : 1); /* its exact size: ASan sees a step beyond */
+	struct waiting *w = place(f);
+	enum node_verdict verdict;
+
+	assert(copy);
+	if (n > 0)
+		memcpy(copy, bytes, n);
+	node_pass_begin(f->bed.node[worker], f->bed.now);
+	node_ahead(f->bed.node[worker], copy, n);
+	node_ahead_run(f->bed.node[worker]);
+	node_pass_end(f->bed.node[worker]);
+	verdict = bed_send_bytes(&f->bed, worker, copy, n, &w->answer);
+	free(copy);
+	w->waits = verdict == NODE_WAIT;
+	if (verdict == NODE_DROP)
+		return;
+	check_answer(&w->answer);
+	check_counters(&f->bed);
+	if (instance && bed_instance(&w->answer))
+		*instance = bed_instance(&w->answer);
+}
+
+static void add_op(struct fuzz *f, struct packet *p)
+{
+	static const uint32_t totals[] = {0, 256, 300, 1000, 5000, 100000, 1 << 20, (1 << 20) + 1};
+	static const uint32_t lengths[] = {0, 1, 100, 160, 161, 255, 256, 700};
+	static const char *keys[] = {"a", "b", "c", "dd", "a longer key", "f", "g", "h"};
+	static uint8_t value[1024];
+	uint8_t code = u8(&f->in), size = u8(&f->in);
+	const char *key = keys[code >> 5];
+	uint16_t key_bytes = (uint16_t)strlen(key);
+	uint32_t total = totals[size & 7], offset = (size >> 3) * 256u;
+
+	memset(value, size, sizeof(value));
+	switch (1 + code % 9) {
+	case ABAFT_OP_GET:
+		packet_get(p, key, key_bytes, size & 128 ? size : 0);
+		break;
+	case ABAFT_OP_PUT:
+		packet_put(p, key, key_bytes, value, lengths[size & 7]);
+		break;
+	case ABAFT_OP_DELETE:
+		packet_delete(p, key, key_bytes);
+		break;
+	case ABAFT_OP_PUT_PART:
+		packet_put_part(p, key, key_bytes, total, offset, value,
+				total < offset		? 256
+				: total - offset < 1024 ? total - offset
+							: 1024);
+		break;
+	case ABAFT_OP_GET_PART:
+		packet_get_part(p, key, key_bytes, offset, 0);
+		break;
+	case ABAFT_OP_COMMIT:
+		packet_commit(p);
+		break;
+	case ABAFT_OP_ABORT:
+		packet_abort(p);
+		break;
+	case ABAFT_OP_STATUS:
+		packet_status(p);
+		break;
+	default:
+		packet_info(p, offset);
+		break;
+	}
+}
+
+static void packet_command(struct fuzz *f)
+{
+	static const uint32_t deadlines[] = {0, 100, 600000, UINT32_MAX};
+	static const uint16_t answers[] = {0, 512, 200, 81};
+	uint8_t who = u8(&f->in), what = u8(&f->in), seq = u8(&f->in), ops = u8(&f->in);
+	uint32_t worker = who & 1, i = who >> 1 & 7;
+	uint64_t instance = f->instance[worker][i];
+	struct packet p;
+
+	if (who & 128) {
+		bed_id(&f->bed, worker, f->id[worker][i]);
+		instance = 0;
+	}
+	packet_begin(&p, f->id[worker][i], who & 64 ? 0 : instance, what & 3, what >> 2 & 3, seq,
+		     who & 16 ? ABAFT_FLAG_OPEN : 0);
+	packet_deadline(&p, deadlines[what >> 4 & 3]);
+	packet_answer_max(&p, answers[what >> 6]);
+	for (int n = 1 + (ops & 63) % 6; n > 0; n--)
+		add_op(f, &p);
+	packet_finish(&p);
+	for (int n = ops >> 6; n > 0; n--) {
+		uint32_t at = u8(&f->in) | (uint32_t)u8(&f->in) << 8;
+
+		p.bytes[at % p.used] ^= u8(&f->in);
+	}
+	send(f, worker, p.bytes, p.used, &f->instance[worker][i]);
+}
+
+static void raw_command(struct fuzz *f)
+{
+	uint32_t worker = u8(&f->in) & 1, n = u8(&f->in) * 8u;
+
+	if (n > (size_t)(f->in.end - f->in.at))
+		n = (uint32_t)(f->in.end - f->in.at);
+	send(f, worker, f->in.at, n, NULL);
+	f->in.at += n;
+}
+
+static void durable(struct fuzz *f, uint32_t worker, uint64_t n)
+{
+	bed_durable(&f->bed, worker, n);
+	for (uint32_t i = 0; i < ANSWERS; i++)
+		if (f->waiting[i].waits && f->waiting[i].answer.told) {
+			assert(f->waiting[i].answer.told == 1);
+			f->waiting[i].waits = false;
+			check_answer(&f->waiting[i].answer);
+		}
+	check_counters(&f->bed);
+}
+
+static void time_command(struct fuzz *f)
+{
+	static const uint32_t steps_us[] = {1,	    900,     5000,    20000,
+					    150000, 1100000, 7000000, 40000000};
+
+	bed_advance_us(&f->bed, steps_us[u8(&f->in) & 7]);
+	for (uint32_t w = 0; w < WORKERS; w++)
+		bed_tick(&f->bed, w);
+	check_counters(&f->bed);
+}
+
+/* The newest visible version, if it is a value. */
+static const struct version *visible(const struct key *key)
+{
+	const struct version *v = atomic_load(&key->newest);
+
+	while (v && !version_published(v))
+		v = atomic_load(&v->older);
+	return v && v->kind == VERSION_VALUE ? v : NULL;
+}
+
+static uint32_t show_bucket(struct bucket *b, struct shown *out, uint32_t n)
+{
+	for (uint32_t i = 0; i < INDEX_SLOTS; i++) {
+		uint64_t slot = atomic_load(&b->slot[i]);
+		const struct key *key = (const void *)(uintptr_t)(slot & ((1ull << 48) - 1));
+		const struct version *v = key ? visible(key) : NULL;
+
+		if (!v)
+			continue;
+		assert(n < KEYS_MAX);
+		out[n] = (struct shown){
+			.key_bytes = key->bytes, .bytes = v->bytes, .number = v->number};
+		memcpy(out[n].key, key->data, key->bytes);
+		for (uint32_t k = 0; k < v->bytes; k++)
+			out[n].sum = out[n].sum * 31 + v->value[k];
+		n++;
+	}
+	return n;
+}
+
+static uint32_t show(const struct bed *bed, struct shown *out)
+{
+	struct index *index = &bed->store->index;
+	uint32_t n = 0;
+
+	for (uint64_t i = 0; i <= index->mask; i++)
+		for (struct bucket *b = &index->buckets[i]; b; b = atomic_load(&b->overflow))
+			n = show_bucket(b, out, n);
+	return n;
+}
+
+static void restart_command(struct fuzz *f)
+{
+	static struct shown before[KEYS_MAX], after[KEYS_MAX];
+	uint32_t n, m;
+	int err;
+
+	if (f->restarts++ >= RESTARTS_MAX)
+		return;
+	n = show(&f->bed, before);
+	err = bed_restart(&f->bed);
+	assert(err == 0);
+	for (uint32_t i = 0; i < ANSWERS; i++)
+		f->waiting[i].waits = false;
+	m = show(&f->bed, after);
+	assert(n == m);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t k = 0;
+
+		while (k < m && (after[k].key_bytes != before[i].key_bytes ||
+				 memcmp(after[k].key, before[i].key, before[i].key_bytes) != 0))
+			k++;
+		assert(k < m);
+		assert(vnum_equal(after[k].number, before[i].number));
+		assert(after[k].bytes == before[i].bytes && after[k].sum == before[i].sum);
+	}
+}
+
+static void delete_key(struct fuzz *f, const struct shown *s)
+{
+	struct bed_answer answer;
+	struct packet p;
+	uint8_t id[16];
+
+	bed_id(&f->bed, 0, id);
+	packet_begin(&p, id, 0, 0, 0, 0, ABAFT_FLAG_OPEN);
+	packet_delete(&p, s->key, (uint16_t)s->key_bytes);
+	packet_commit(&p);
+	packet_finish(&p);
+	bed_run(&f->bed, 0, &p, &answer);
+	assert(bed_status(&answer, 1) == ABAFT_OK);
+}
+
+/* P7, P8: what is reachable is all that is in use. */
+static void end(struct fuzz *f)
+{
+	static struct shown left[KEYS_MAX];
+	uint32_t n;
+
+	for (uint32_t w = 0; w < WORKERS; w++) {
+		f->bed.log[w].busy = false;
+		durable(f, w, UINT64_MAX);
+	}
+	bed_advance_us(&f->bed, (ABAFT_TXN_DEADLINE_MS_MAX + 1000) * 1000ull);
+	bed_ticks(&f->bed, 60);
+	for (uint32_t w = 0; w < WORKERS; w++)
+		assert(f->bed.node[w]->txns.open == 0);
+	n = show(&f->bed, left);
+	for (uint32_t i = 0; i < n; i++)
+		delete_key(f, &left[i]);
+	bed_ticks(&f->bed, 60);
+	assert(atomic_load(&f->bed.store->index.keys) == 0);
+	assert(bed_used(&f->bed) == 0);
+	for (uint32_t w = 0; w < WORKERS; w++)
+		memory_cache_flush(&f->bed.node[w]->memory);
+	assert(f->bed.store->memory.free_span_count == f->bed.store->memory.spans_total);
+	bed_close(&f->bed);
+}
+
+static void command(struct fuzz *f)
+{
+	uint8_t c = u8(&f->in);
+
+	switch (c % 8) {
+	case 3:
+		raw_command(f);
+		break;
+	case 4:
+		time_command(f);
+		break;
+	case 5:
+		durable(f, c >> 3 & 1, c & 128 ? 1 : UINT64_MAX);
+		break;
+	case 6:
+		f->bed.log[c >> 3 & 1].busy = c & 128;
+		break;
+	case 7:
+		restart_command(f);
+		break;
+	default:
+		packet_command(f);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct fuzz f;
+
+	memset(&f, 0, sizeof(f));
+	f.in = (struct input){.at = data, .end = data + size};
+	bed_defaults(&f.bed, WORKERS);
+	f.bed.store_config.keys_max = KEYS_MAX;
+	f.bed.store_config.memory_bytes = 8 << 20;
+	f.bed.config.txns_max = 16;
+	f.bed.config.outcomes_max = 32;
+	bed_open(&f.bed);
+	for (uint32_t w = 0; w < WORKERS; w++)
+		for (uint32_t i = 0; i < IDS; i++)
+			bed_id(&f.bed, w, f.id[w][i]);
+	for (uint32_t n = 0; n < COMMANDS_MAX && f.in.at < f.in.end; n++)
+		command(&f);
+	end(&f);
+	return 0;
+}
