@@ -26,6 +26,8 @@ void bed_defaults(struct bed *bed, uint32_t workers)
 					   .skew_ms = ABAFT_CLOCK_SKEW_MS,
 					   .deadline_ms = 5000,
 					   .instance_seed = 1000};
+	bed->log_records = 1 << 16;
+	bed->log_bytes = 32 << 20;
 	bed->now = (struct now){.wall_us = BED_WALL_US, .mono_us = 1000000};
 }
 
@@ -54,7 +56,7 @@ static void nodes_close(struct bed *bed)
 void bed_open(struct bed *bed)
 {
 	for (uint32_t w = 0; w < bed->workers; w++)
-		must(log_fake_init(&bed->log[w], 1 << 16, 32 << 20) == 0, "no log");
+		must(log_fake_init(&bed->log[w], bed->log_records, bed->log_bytes) == 0, "no log");
 	nodes_open(bed);
 }
 

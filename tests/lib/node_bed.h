@@ -31,6 +31,7 @@ struct bed_answer {
 struct bed {
 	struct store_config store_config;
 	struct node_config config;
+	uint64_t log_records, log_bytes; /* of each fake log */
 	struct store *store;
 	struct node *node[BED_WORKERS_MAX];
 	struct log_fake log[BED_WORKERS_MAX];
