@@ -125,10 +125,10 @@ static int start_steering(struct daemon *d, const char *const *addresses, uint32
 				     .addresses_count = count,
 				     .pin_dir = d->config->pin_dir,
 				     .state_dir = d->config->state_dir};
-	int err;
+	int err = steer_rules_read(&d->rules, &steer, why);
 
-	if (d->spec.kind != PORT_AFXDP)
-		return 0;
+	if (err != 0 || d->spec.kind != PORT_AFXDP) /* else the workers steer: start_workers() */
+		return err;
 	err = steer_attach(&d->steer, &steer, why);
 	if (err != 0)
 		return err;
@@ -199,6 +199,9 @@ static int start_workers(struct daemon *d, char *why)
 	bool yield = !cores_isolated(d);
 	int err = handover_create(&d->handover, d->workers);
 
+	if (err != 0)
+		snprintf(why, DAEMON_WHY_BYTES, "memory for the hand-over rings cannot be had: %s",
+			 strerror(-err));
 	for (uint32_t w = 0; w < d->workers && err == 0; w++) {
 		struct worker_config config = {
 			.number = w,
@@ -215,11 +218,16 @@ static int start_workers(struct daemon *d, char *why)
 			.yield = yield,
 		};
 
+		if (config.port != NULL && config.port->owns_device)
+			err = steer_port_open(&d->threads[w].steer, &d->rules, why);
+		if (err != 0)
+			break;
+		config.steer = d->threads[w].steer;
 		err = worker_create(&d->threads[w].worker, &config);
+		if (err != 0)
+			snprintf(why, DAEMON_WHY_BYTES, "memory for the workers cannot be had: %s",
+				 strerror(-err));
 	}
-	if (err != 0)
-		snprintf(why, DAEMON_WHY_BYTES, "memory for the workers cannot be had: %s",
-			 strerror(-err));
 	return err;
 }
 
@@ -317,8 +325,10 @@ static int stop_workers(struct daemon *d)
 			       w);
 		err = err == 0 ? thread->err : err;
 	}
-	for (uint32_t w = 0; w < d->workers; w++)
+	for (uint32_t w = 0; w < d->workers; w++) {
 		worker_destroy(d->threads[w].worker);
+		steer_port_close(d->threads[w].steer);
+	}
 	return err;
 }
 

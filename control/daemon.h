@@ -24,6 +24,7 @@
 #include "dataplane/log/datadir.h"
 #include "dataplane/net/host.h"
 #include "dataplane/net/port_dpdk.h"
+#include "dataplane/net/steer_port.h"
 #include "dataplane/worker.h"
 
 #define DAEMON_WHY_BYTES 640
@@ -31,6 +32,7 @@
 struct daemon_thread {
 	pthread_t thread;
 	struct worker *worker;
+	struct steer_port *steer; /* NULL: the kernel steers, or it has no queue */
 	int err;
 	bool running;
 };
@@ -46,6 +48,7 @@ struct daemon {
 	struct log *logs[ABAFT_WORKERS_MAX];
 	struct recovery recovery;
 	struct steer steer;
+	struct steer_rules rules;
 	struct port_device *device;
 	struct host host;
 	struct handover *handover;

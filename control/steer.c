@@ -59,7 +59,7 @@ static bool is_loopback(const char *interface)
 	return yes;
 }
 
-static int read_rules(struct steer_rules *rules, const struct steer_config *config, char *why)
+int steer_rules_read(struct steer_rules *rules, const struct steer_config *config, char *why)
 {
 	memset(rules, 0, sizeof(*rules));
 	if (!config->workers || config->workers > ABAFT_WORKERS_MAX ||
@@ -302,7 +302,7 @@ int steer_attach(struct steer *steer, const struct steer_config *config, char *w
 	char ignored[STEER_WHY_BYTES];
 	int err;
 
-	err = read_rules(&rules, config, why);
+	err = steer_rules_read(&rules, config, why);
 	if (!err)
 		err = prepare(steer, config, why);
 	if (err) {

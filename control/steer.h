@@ -38,6 +38,12 @@ struct steer_config {
 	bool generic;		  /* generic XDP even where the driver has its own */
 };
 
+/* The decision's rules (bpf/decide.h) from ports and addresses. 0, -EINVAL or -ENOSPC, with `why`.
+ */
+struct steer_rules;
+__attribute__((warn_unused_result)) int
+steer_rules_read(struct steer_rules *rules, const struct steer_config *config, char *why);
+
 /* Filled by steer_attach(); the caller's memory. */
 struct steer {
 	struct xsk_def_steer *bpf;

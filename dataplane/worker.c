@@ -27,6 +27,7 @@
 #include "dataplane/net/frame.h"
 #include "dataplane/net/host.h"
 #include "dataplane/net/port.h"
+#include "dataplane/net/steer_port.h"
 #include "dataplane/worker_info.h"
 #include "dataplane/xcore/handover.h"
 
@@ -241,6 +242,23 @@ static void frame_other(struct worker *w, struct frame *frame, enum frame_result
 		tx_push(w, frame);
 }
 
+/* Passes on to the host part, or drops, what steering keeps from the core: as the kernel would. */
+static bool steered_away(struct worker *w, struct frame *frame)
+{
+	enum steer_verdict verdict;
+
+	if (w->config.steer == NULL)
+		return false;
+	verdict = steer_port_decide(w->config.steer, frame);
+	if (verdict == STEER_redirected)
+		return false;
+	if (steer_drops(verdict))
+		w->config.port->ops->release(w->config.port, frame);
+	else
+		frame_other(w, frame, FRAME_NOT_OURS);
+	return true;
+}
+
 static bool port_is_ours(const struct worker *w, const struct frame_view *view)
 {
 	return view->port_to >= w->config.udp_port &&
@@ -261,9 +279,13 @@ static void receive(struct worker *w)
 	for (unsigned int i = 0; i < count; i++)
 		__builtin_prefetch(frames[i].data);
 	for (unsigned int i = 0; i < count; i++) {
-		struct slot *slot = slot_take(w);
-		enum frame_result result =
-			frame_parse(&frames[i], port->local_senders, &slot->view);
+		struct slot *slot;
+		enum frame_result result;
+
+		if (steered_away(w, &frames[i]))
+			continue;
+		slot = slot_take(w);
+		result = frame_parse(&frames[i], port->local_senders, &slot->view);
 
 		if (result == FRAME_OK && !port_is_ours(w, &slot->view))
 			result = FRAME_NOT_OURS;
@@ -486,6 +508,7 @@ static uint32_t info(void *arg, char *text, uint32_t text_bytes)
 		.log_error = w->log_error,
 		.counters = &w->counters,
 		.node = node_counters(w->config.node),
+		.steer = w->config.steer == NULL ? NULL : steer_port_counters(w->config.steer),
 	};
 
 	log_stats(w->config.log, &facts.log);

@@ -32,6 +32,7 @@ struct node;
 struct log;
 struct handover;
 struct host;
+struct steer_port;
 
 /* After this long in the drain a worker gives up: the log's device does not answer any more. */
 #define WORKER_DRAIN_MS_MAX 10000
@@ -43,11 +44,12 @@ struct worker_group {
 };
 
 struct worker_config {
-	uint32_t number;	 /* 0 to workers - 1 */
-	uint32_t workers;	 /* in the process */
-	uint16_t udp_port;	 /* base: requests come to udp_port + 0 .. workers - 1 */
-	struct port *port;	 /* its queue, or NULL: all requests come from other workers */
-	const struct host *host; /* whose ARP, ND and ping to answer if the port owns its device */
+	uint32_t number;	  /* 0 to workers - 1 */
+	uint32_t workers;	  /* in the process */
+	uint16_t udp_port;	  /* base: requests come to udp_port + 0 .. workers - 1 */
+	struct port *port;	  /* its queue, or NULL: all requests come from other workers */
+	struct steer_port *steer; /* decides on the port's frames; NULL: the kernel has done it */
+	const struct host *host;  /* whose ARP, ND and ping to answer if the port owns its device */
 	struct node *node;
 	struct log *log;
 	struct handover *handover;

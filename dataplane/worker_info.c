@@ -50,6 +50,11 @@ uint32_t worker_info(const struct worker_facts *facts, char *out, uint32_t out_b
 #define LINE(name, about) line(&text, #name, facts->node->name);
 	ABAFT_NODE_COUNTERS(LINE)
 #undef LINE
+#define LINE(name, about) line(&text, "steer_" #name, facts->steer->name);
+	if (facts->steer != NULL) {
+		ABAFT_STEER_COUNTERS(LINE)
+	}
+#undef LINE
 	line(&text, "commits_waiting", facts->parked);
 	line(&text, "requests_lent", facts->lent);
 	line(&text, "tx_dropped", facts->tx_dropped);

@@ -23,6 +23,7 @@ struct worker_facts {
 	int log_error;
 	const struct worker_counters *counters;
 	const struct node_counters *node;
+	const struct steer_counters *steer; /* NULL: the kernel steers */
 	struct log_stats log;
 };
 

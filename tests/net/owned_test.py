@@ -63,6 +63,15 @@ def owned(tap):
             other.sendto(b'x' * 100, ('10.8.0.1', 9999))
         time.sleep(0.1)
         tap.ok(peer.info()['drop_not_ours'] > info['drop_not_ours'], 'owned: other ports are not')
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.sendto(b'x' * 100, ('10.8.0.1', 7400))
+        time.sleep(0.1)
+        after = peer.info()
+        for name in ('redirected', 'pass_not_ip', 'pass_not_udp', 'pass_other_port'):
+            tap.ok(after['steer_' + name] > 0, f'owned: the port\'s steering counted: {name}')
+        tap.equal(after['steer_drop_magic'], info['steer_drop_magic'] + 1,
+                  'owned: the port\'s steering drops what is malformed')
+        tap.equal(after['refused_magic'], info['refused_magic'], 'owned: ... before the core')
         peer.close()
         tap.equal(node.stop(), 0, 'owned: clean stop')
     tap.ok(not os.path.exists('/sys/class/net/abaft0') and 'abaft0' not in run('ip', 'link'),
