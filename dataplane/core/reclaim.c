@@ -259,7 +259,7 @@ void reclaim_superseded(struct reclaim *reclaim, struct version *mine, uint64_t 
 			      memory_order_release);
 	v = atomic_load_explicit(&mine->key->newest, memory_order_acquire);
 
-	while (v && !version_published(v))
+	while (!version_published(v)) /* ends at `mine`, if not before */
 		v = atomic_load_explicit(&v->older, memory_order_acquire);
 	if (v == mine && mine->kind == VERSION_TOMBSTONE)
 		retire(reclaim, mine, era);
@@ -271,7 +271,7 @@ void reclaim_superseded(struct reclaim *reclaim, struct version *mine, uint64_t 
 		       atomic_load_explicit(&reclaim->store->era, memory_order_acquire));
 		v = mine;
 	}
-	v = v ? atomic_load_explicit(&v->older, memory_order_acquire) : NULL;
+	v = atomic_load_explicit(&v->older, memory_order_acquire);
 	for (; v; v = atomic_load_explicit(&v->older, memory_order_acquire)) {
 		if (atomic_load_explicit(&v->retired, memory_order_relaxed))
 			break;
