@@ -130,6 +130,8 @@ class PeerNamespace:
         subprocess.run(['ip', 'link', 'del', self.here], stderr=subprocess.DEVNULL, check=False)
         self.holder.kill()
         self.holder.wait()
+        if self.close in _undo:
+            _undo.remove(self.close)
 
 
 def _wait(condition, timeout_s, what):

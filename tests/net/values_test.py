@@ -100,11 +100,22 @@ def main():
         all_cases(tap, node, lambda: client.Client('::1'), 'lo, IPv6, 2 workers')
         tap.ok(node.total('handed_over') > 0, 'lo: one queue, two workers: requests handed over')
     there = PeerNamespace()
-    for workers, address in ((1, '10.7.0.1'), (2, 'fd07::1')):
-        with Node(workers=workers, port=f'afxdp:{there.here}',
+    for workers, queues, address in ((1, 1, '10.7.0.1'), (2, 1, 'fd07::1'), (3, 2, '10.7.0.1')):
+        if queues == 2:
+            there.close()
+            there = PeerNamespace(queues=2)
+        with Node(workers=workers, port=f'afxdp:{there.here},queues={queues}',
                   addresses='10.7.0.1,fd07::1') as node:
             all_cases(tap, node, lambda a=address: there.inside(lambda: client.Client(a)),
-                      f'veth, {address}, {workers} worker(s)')
+                      f'veth, {address}, {workers} worker(s), {queues} queue(s)')
+            peer = there.inside(lambda n=node, a=address: n.peer(a))
+            infos = [peer.info(w) for w in range(workers)]
+            peer.close()
+            tap.equal([info['frames'] > 0 for info in infos],
+                      [w < queues for w in range(workers)], 'veth: frames come by the queues')
+            tap.ok(workers == 1 or sum(info['handed_over'] for info in infos) > 0,
+                   'veth: hand-over is counted')
+            tap.ok(all(info['requests'] > 0 for info in infos), 'veth: all workers serve')
             tap.equal(node.stop(), 0, 'veth: clean stop')
     tap.done()
 
