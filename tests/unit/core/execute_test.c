@@ -109,6 +109,18 @@ static void reads_its_own_writes(void **state)
 	assert_int_equal(commit(&c), ABAFT_OK);
 }
 
+/* A4, P1: who has read that a key is not there sees nothing that came with it. */
+static void a_key_read_as_none_hides_what_came_with_it(void **state)
+{
+	struct client c;
+
+	client_new(&c);
+	assert_int_equal(get(&c, "a"), ABAFT_NOT_FOUND);
+	assert_int_equal(bed_put2(&bed, 0, "a", "b", "v"), ABAFT_OK);
+	assert_int_equal(get(&c, "b"), ABAFT_NOT_FOUND);
+	assert_int_equal(get(&c, "a"), ABAFT_NOT_FOUND);
+}
+
 /* E2: no part of an expired or unknown transaction goes on without the rest. */
 static void an_old_instance_finds_nothing(void **state)
 {
@@ -549,6 +561,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(reads_its_own_writes),
+		CASE(a_key_read_as_none_hides_what_came_with_it),
 		CASE(an_old_instance_finds_nothing),
 		CASE(deadlines_are_renewed_by_every_packet),
 		CASE(a_shorter_deadline_is_heeded),

@@ -259,7 +259,7 @@ static void unlinked_memory_waits_for_passes(void **state)
 	bed_advance_us(bed, 10000);
 	bed_tick(bed, 0);
 	assert_int_equal(freed(bed), 1);
-	assert_true(bed->node[0]->reclaim.deferred > 0);
+	assert_int_equal(bed->node[0]->reclaim.deferred, 2); /* the version and its commit */
 	node_pass_end(bed->node[1]);
 	bed_ticks(bed, 4);
 	assert_int_equal(bed->node[0]->reclaim.deferred, 0);
