@@ -12,6 +12,7 @@
 #include <sys/random.h>
 
 #include "control/huge.h"
+#include "control/queues.h"
 #include "dataplane/core/node.h"
 #include "dataplane/log/log.h"
 #include "dataplane/xcore/handover.h"
@@ -133,6 +134,12 @@ static int start_steering(struct daemon *d, const char *const *addresses, uint32
 	if (err != 0)
 		return err;
 	d->steered = true;
+	if (queues_of(d->spec.name) > d->spec.queues)
+		report(d->report, REPORT_WARNING,
+		       "%s has %u receive queues, of which we listen on %u: requests on the others "
+		       "are lost; set port = afxdp:%s,queues=%u, or ethtool -L %s to fewer queues",
+		       d->spec.name, queues_of(d->spec.name), d->spec.queues, d->spec.name,
+		       queues_of(d->spec.name), d->spec.name);
 	if (d->steer.cleaned)
 		report(d->report, REPORT_WARNING, "%s", d->steer.note);
 	return 0;
