@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/command.h"
+#include "tools/command/command.h"
 
 struct subcommand {
 	const char *name;

@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/fake_server.h"
-#include "tools/command.h"
+#include "tools/command/command.h"
 
 #define OUTPUT_BYTES 65536
 #define ID	     "01920000-0000-7000-8000-000000000001"

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "tests/unit/command/stderr.h"
-#include "tools/command.h"
-#include "tools/value.h"
+#include "tools/command/command.h"
+#include "tools/command/value.h"
 
 #define ARGUMENTS(...)                                                                             \
 	(char *[])                                                                                 \

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/command/stderr.h"
-#include "tools/script.h"
+#include "tools/command/script.h"
 
 static struct script_words words;
 static char error[SCRIPT_ERROR_BYTES];

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tools/status.h"
+#include "tools/command/status.h"
 
 static void fill(struct status_table *table)
 {

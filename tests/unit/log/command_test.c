@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of tools/log.c: `abaft log dump|verify` on real directories, its output read back. */
+/*
+ * Tests of tools/command/log.c: `abaft log dump|verify` on real directories, its output read back.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -18,7 +20,7 @@
 #include "dataplane/log/format.h"
 #include "dataplane/log/log.h"
 #include "tests/lib/scratch.h"
-#include "tools/command.h"
+#include "tools/command/command.h"
 
 #define SEGMENT_BYTES (8u << 20)
 
