@@ -34,12 +34,15 @@ static struct version *version_make(struct node *node, struct commit *commit, ui
 			return NULL;
 		}
 	}
-	*v = (struct version){.commit = commit,
-			      .number = commit->number,
-			      .bloom = commit->bloom,
-			      .bytes = w->bytes,
-			      .kind = w->kind,
-			      .place = (uint16_t)place};
+	*v = (struct version){
+		.commit = commit,
+		.number = commit->number,
+		.bloom = commit->bloom,
+		/* Visible already: spares readers the commit's line. */
+		.published = atomic_load_explicit(&commit->published, memory_order_relaxed),
+		.bytes = w->bytes,
+		.kind = w->kind,
+		.place = (uint16_t)place};
 	if (w->bytes > 0) {
 		memcpy(value, w->value, w->bytes);
 		v->value = value;
