@@ -11,6 +11,19 @@
 #include "dataplane/core/bytes.h"
 #include "dataplane/core/node_impl.h"
 
+#define VALUE_AHEAD_BYTES 256
+
+/* The beginning: beyond it the processor sees by itself where the copy goes. */
+static void prefetch_value(const uint8_t *value, uint32_t bytes)
+{
+	uint32_t ahead = bytes < VALUE_AHEAD_BYTES ? bytes : VALUE_AHEAD_BYTES;
+
+	for (uint32_t at = 0; at < ahead; at += 64)
+		__builtin_prefetch(value + at);
+	if (ahead > 0)
+		__builtin_prefetch(value + ahead - 1);
+}
+
 void node_ahead(struct node *node, const uint8_t *in, uint32_t in_bytes)
 {
 	struct cursor c = cursor_of(in, in_bytes);
@@ -54,9 +67,7 @@ void node_ahead_run(struct node *node)
 		}
 	}
 	for (a = node->ahead; a < end; a++)
-		if (a->newest && a->newest->value) {
-			__builtin_prefetch(a->newest->value);
-			__builtin_prefetch(a->newest->value + 64);
-		}
+		if (a->newest)
+			prefetch_value(a->newest->value, a->newest->bytes);
 	node->ahead_count = 0;
 }
