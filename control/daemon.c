@@ -60,8 +60,8 @@ static int start_nodes(struct daemon *d, char *why)
 				     .keys_max = config->keys,
 				     .memory_bytes = config->memory_bytes,
 				     .seed = random_u64(),
-				     .map = config->huge_pages ? huge_map : NULL,
-				     .unmap = config->huge_pages ? huge_unmap : NULL};
+				     .map = config->huge_pages ? huge_map : huge_ask_map,
+				     .unmap = huge_unmap};
 	int err = store_create(&d->store, &store);
 
 	for (uint32_t w = 0; w < d->workers && err == 0; w++) {
