@@ -2,8 +2,9 @@
 /*
  * worker.c - the loop. One pass:
  *
- *	clocks - rx burst: parse all, then route each - requests of other workers - slots that come
- *	back - log completions, which answer parked commits - one log submission - timers - tx
+ *	clocks - rx burst: parse all, prefetch for all, route each - requests of other workers -
+ *	slots that come back - log completions, which answer parked commits - one log submission -
+ *	timers - tx
  *
  * A pass never waits for more to come. Idle, the worker spins, then pauses, then sleeps on the
  * port, the log and its wake-up descriptor together.
@@ -298,6 +299,9 @@ static void receive(struct worker *w)
 		slot->home = w->config.number;
 		burst[requests++] = slot;
 	}
+	for (unsigned int i = 0; i < requests; i++)
+		node_ahead(w->config.node, slot_payload(burst[i]), burst[i]->view.payload_len);
+	node_ahead_run(w->config.node);
 	for (unsigned int i = 0; i < requests; i++)
 		slot_route(w, burst[i]);
 }
