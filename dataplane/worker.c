@@ -425,7 +425,9 @@ static void idle(struct worker *w)
 		w->work_us = w->now_us;
 		idle_us = 0;
 	}
-	if (w->config.yield && w->now_us - w->yield_us >= YIELD_US) {
+	/* The kernel's threads that end a sync may wait for this core; other workers' too. */
+	if (w->config.yield && (w->config.workers > 1 || log_busy(w->config.log)) &&
+	    w->now_us - w->yield_us >= YIELD_US) {
 		sched_yield();
 		w->yield_us = w->now_us;
 	}

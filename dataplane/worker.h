@@ -56,7 +56,7 @@ struct worker_config {
 	struct worker_group *group;
 	const char *version; /* of the program, for INFO; must outlive the worker */
 	bool poll;	     /* never sleep */
-	bool yield;	     /* the core is shared: let others run about every 20 us */
+	bool yield;	     /* a shared core: while a log writes, let others run every 20 us */
 };
 
 /* Takes memory and lends the log and the INFO text to the node. 0 or -ENOMEM. */
