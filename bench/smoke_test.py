@@ -1,0 +1,46 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks still run, on little and for a moment: smoke_test.py BUILD-DIR. No figure of it
+means anything, so none is judged."""
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'tests', 'lib'))
+
+from node import missing  # noqa: E402
+from tap import Tap, skip_all  # noqa: E402
+
+
+def runs(tap, what, wanted, *command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    tap.ok(done.returncode == 0, f'{what} runs', done.stdout + done.stderr)
+    for text in wanted:
+        tap.ok(text in done.stdout, f'{what} prints "{text}"', done.stdout)
+    tap.ok('not content' not in done.stdout, f'{what} saw no wrong answer', done.stdout)
+
+
+def end_to_end(tap, build):
+    """Node and testpmd, memif and veth"""
+    runs(tap, 'end_to_end', ('command: ', 'commit: ', 'machine: ', '/ testpmd: '),
+         f'{HERE}/end_to_end', build, '--smoke')
+
+
+def main():
+    build = sys.argv[1]
+    reason = missing()
+    if not reason and not shutil.which('dpdk-testpmd'):
+        reason = 'needs dpdk-testpmd (package dpdk-dev)'
+    if not reason and os.cpu_count() < 2:
+        reason = 'needs two cores'
+    if reason:
+        skip_all(reason)
+    tap = Tap()
+    tap.case(end_to_end, build)
+    tap.done()
+
+
+if __name__ == '__main__':
+    main()
