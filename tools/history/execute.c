@@ -223,8 +223,9 @@ static int judge_source(struct execution *run, const struct observation *seen)
 		     &step, seen->op, CHECK_NONE, op->writer);
 }
 
-bool check_older(const struct check *check, const struct check_op *op,
-		 const struct check_write *write, const struct check_op *by)
+/* Whether what op read of a key is older than the write of `writer`, whose value `by` read. */
+static bool older(const struct check *check, const struct check_op *op,
+		  const struct check_write *write, const struct check_op *by)
 {
 	struct abaft_version version =
 		by->version.time ? by->version : check->txns[by->writer].version;
@@ -264,7 +265,7 @@ static int judge_pairs(struct execution *run, uint32_t at)
 			struct step step = {later->op, later->part, later->counts};
 
 			check->pairs_judged += step.counts;
-			if (op->writer == by->writer || !check_older(check, op, write, by))
+			if (op->writer == by->writer || !older(check, op, write, by))
 				continue;
 			run->fractured = true;
 			if (found(run,
@@ -279,7 +280,7 @@ static int judge_pairs(struct execution *run, uint32_t at)
 	return 0;
 }
 
-/* The value was seen: check_effects() finds out whether the same request was seen twice. */
+/* The value was seen: check_judge() finds out whether the same request was seen twice. */
 static int note_effect(struct check *check, uint32_t number)
 {
 	const struct check_op *op = &check->ops[number];

@@ -1,29 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * judge.c - counts what is found, and judges what needs all histories together: the final
- * state against acknowledged commits, effects seen twice, updates lost.
+ * judge.c - judges, first each transaction (execute.c), then what needs all histories together: the
+ * final state against acknowledged commits, effects seen twice, updates lost.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "tools/history/model.h"
-
-int check_found(struct check *check, enum check_kind kind, const struct check_witness *witness)
-{
-	uint16_t bit = (uint16_t)(1u << kind);
-
-	check->pairs[kind]++;
-	if (witness->txn == CHECK_NONE) {
-		check->transactions[kind]++;
-	} else if (!(check->txns[witness->txn].found & bit)) {
-		check->txns[witness->txn].found |= bit;
-		check->transactions[kind]++;
-	}
-	if (check->kept[kind] == check->witnesses_max)
-		return 0;
-	check->kept[kind]++;
-	return check_list_add(&check->witnesses, witness, sizeof(*witness));
-}
 
 enum verdict { KEPT, LOST, UNJUDGED };
 
@@ -54,7 +37,7 @@ static enum verdict judge_commit(const struct check *check, uint32_t number,
 	return other->end_us < txn->start_us ? LOST : KEPT;
 }
 
-int check_final_state(struct check *check)
+static int judge_final_state(struct check *check)
 {
 	const uint32_t *finals = check->finals.data;
 
@@ -177,13 +160,6 @@ static int judge_updates(struct check *check)
 	return 0;
 }
 
-int check_effects(struct check *check)
-{
-	int err = judge_effects(check);
-
-	return err ? err : judge_updates(check);
-}
-
 int check_judge(struct check *check)
 {
 	int err = check_resolve(check);
@@ -196,6 +172,8 @@ int check_judge(struct check *check)
 	if (!err)
 		err = check_executions(check);
 	if (!err)
-		err = check_final_state(check);
-	return err ? err : check_effects(check);
+		err = judge_final_state(check);
+	if (!err)
+		err = judge_effects(check);
+	return err ? err : judge_updates(check);
 }

@@ -190,34 +190,29 @@ struct check_install {
 	struct abaft_version version;
 };
 
-/* NULL if out of memory. witnesses_max <= CHECK_WITNESSES_MAX. */
+/* model.c. NULL if out of memory. witnesses_max <= CHECK_WITNESSES_MAX. */
 struct check *check_create(uint32_t witnesses_max);
 void check_destroy(struct check *check);
-/* 0, or a negative errno with check->error set to "FILE:LINE: what and why". */
-__attribute__((warn_unused_result)) int check_read(struct check *check, const char *path);
-/* 0 or -ENOMEM. Once, after all files. */
-__attribute__((warn_unused_result)) int check_judge(struct check *check);
-
-/* The steps of check_judge(), in order; each file one. */
-__attribute__((warn_unused_result)) int check_resolve(struct check *check);
-__attribute__((warn_unused_result)) int check_executions(struct check *check);
-__attribute__((warn_unused_result)) int check_final_state(struct check *check);
-__attribute__((warn_unused_result)) int check_effects(struct check *check);
-
-/* Shared by them. */
-int check_version_compare(struct abaft_version a, struct abaft_version b);
-int check_number_compare(struct tag_number a, struct tag_number b);
-/* The write of a key in a transaction's effective writes, or NULL. */
-const struct check_write *check_write_of(const struct check *check, uint32_t txn, uint32_t key);
-/* Whether a delete after `version` may explain that a key has no value. */
-bool check_delete_explains(const struct check *check, uint32_t key, struct abaft_version version);
-/* Whether what op read of a key is older than the write of `writer`, whose value `by` read. */
-bool check_older(const struct check *check, const struct check_op *op,
-		 const struct check_write *write, const struct check_op *by);
-__attribute__((warn_unused_result)) int check_found(struct check *check, enum check_kind kind,
-						    const struct check_witness *witness);
 __attribute__((warn_unused_result)) int check_list_add(struct check_list *list, const void *record,
 						       size_t size);
+int check_version_compare(struct abaft_version a, struct abaft_version b);
+int check_number_compare(struct tag_number a, struct tag_number b);
+/* The write of a key in a transaction's effective writes, or NULL. After check_resolve(). */
+const struct check_write *check_write_of(const struct check *check, uint32_t txn, uint32_t key);
+/* Whether a delete after `version` may explain that a key has no value. After check_resolve(). */
+bool check_delete_explains(const struct check *check, uint32_t key, struct abaft_version version);
+/* Counts what was found, and keeps it as a witness if there is room. 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int check_found(struct check *check, enum check_kind kind,
+						    const struct check_witness *witness);
+
+/* read.c: 0, or a negative errno with check->error set to "FILE:LINE: what and why". */
+__attribute__((warn_unused_result)) int check_read(struct check *check, const char *path);
+/* judge.c: 0 or -ENOMEM. Once, after all files. */
+__attribute__((warn_unused_result)) int check_judge(struct check *check);
+
+/* The first steps of check_judge(), in order: resolve.c, execute.c. */
+__attribute__((warn_unused_result)) int check_resolve(struct check *check);
+__attribute__((warn_unused_result)) int check_executions(struct check *check);
 
 /* report.c */
 void check_print(const struct check *check);

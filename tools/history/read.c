@@ -15,47 +15,6 @@
 #define KEY_BYTES_MAX 4096
 #define OPS_MAX	      (CHECK_NONE - 1)
 
-struct check *check_create(uint32_t witnesses_max)
-{
-	struct check *check = calloc(1, sizeof(*check));
-
-	if (check)
-		check->witnesses_max = witnesses_max;
-	return check;
-}
-
-void check_destroy(struct check *check)
-{
-	if (!check)
-		return;
-	check_names_free(&check->keys);
-	check_names_free(&check->txn_ids);
-	check_names_free(&check->clients);
-	for (uint32_t i = 0; i < check->file_count; i++)
-		free(check->files[i]);
-	free(check->ops);
-	free(check->parts);
-	free(check->finals.data);
-	free(check->declared.data);
-	free(check->txns);
-	free(check->part_order);
-	free(check->writes);
-	free(check->key);
-	free(check->effects.data);
-	free(check->updates.data);
-	free(check->installs.data);
-	free(check->witnesses.data);
-	free(check);
-}
-
-int check_list_add(struct check_list *list, const void *record, size_t size)
-{
-	if (check_grow(&list->data, &list->cap, list->count + 1, size))
-		return -ENOMEM;
-	memcpy((char *)list->data + list->count++ * size, record, size);
-	return 0;
-}
-
 static int add_key(struct check *check, const char *text, size_t len, uint32_t *number,
 		   const char **why)
 {

@@ -13,22 +13,6 @@
 
 #include "tools/history/model.h"
 
-int check_version_compare(struct abaft_version a, struct abaft_version b)
-{
-	if (a.time != b.time)
-		return a.time < b.time ? -1 : 1;
-	return a.origin == b.origin ? 0 : a.origin < b.origin ? -1 : 1;
-}
-
-int check_number_compare(struct tag_number a, struct tag_number b)
-{
-	if (a.step != b.step)
-		return a.step < b.step ? -1 : 1;
-	if (a.attempt != b.attempt)
-		return a.attempt < b.attempt ? -1 : 1;
-	return a.seq == b.seq ? 0 : a.seq < b.seq ? -1 : 1;
-}
-
 /* Parts by transaction; within one whole lines first, then by step and attempt. */
 static int part_compare(const void *a, const void *b, void *arg)
 {
@@ -309,32 +293,6 @@ static void note_deletes(struct check *check)
 				key->deleted_max = txn->version;
 		}
 	}
-}
-
-bool check_delete_explains(const struct check *check, uint32_t key, struct abaft_version version)
-{
-	const struct check_key *k = &check->key[key];
-
-	return k->deleted_unversioned ||
-	       (k->deleted_max.time && check_version_compare(k->deleted_max, version) > 0);
-}
-
-const struct check_write *check_write_of(const struct check *check, uint32_t txn, uint32_t key)
-{
-	const struct check_txn *t = &check->txns[txn];
-	uint32_t low = t->writes_at, high = t->writes_at + t->writes_count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (check->writes[middle].key == key)
-			return &check->writes[middle];
-		if (check->writes[middle].key < key)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
 }
 
 int check_resolve(struct check *check)

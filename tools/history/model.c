@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * model.c - histories in memory: what reading, resolving and judging them share.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/history/model.h"
+
+struct check *check_create(uint32_t witnesses_max)
+{
+	struct check *check = calloc(1, sizeof(*check));
+
+	if (check)
+		check->witnesses_max = witnesses_max;
+	return check;
+}
+
+void check_destroy(struct check *check)
+{
+	if (!check)
+		return;
+	check_names_free(&check->keys);
+	check_names_free(&check->txn_ids);
+	check_names_free(&check->clients);
+	for (uint32_t i = 0; i < check->file_count; i++)
+		free(check->files[i]);
+	free(check->ops);
+	free(check->parts);
+	free(check->finals.data);
+	free(check->declared.data);
+	free(check->txns);
+	free(check->part_order);
+	free(check->writes);
+	free(check->key);
+	free(check->effects.data);
+	free(check->updates.data);
+	free(check->installs.data);
+	free(check->witnesses.data);
+	free(check);
+}
+
+int check_list_add(struct check_list *list, const void *record, size_t size)
+{
+	if (check_grow(&list->data, &list->cap, list->count + 1, size))
+		return -ENOMEM;
+	memcpy((char *)list->data + list->count++ * size, record, size);
+	return 0;
+}
+
+int check_version_compare(struct abaft_version a, struct abaft_version b)
+{
+	if (a.time != b.time)
+		return a.time < b.time ? -1 : 1;
+	return a.origin == b.origin ? 0 : a.origin < b.origin ? -1 : 1;
+}
+
+int check_number_compare(struct tag_number a, struct tag_number b)
+{
+	if (a.step != b.step)
+		return a.step < b.step ? -1 : 1;
+	if (a.attempt != b.attempt)
+		return a.attempt < b.attempt ? -1 : 1;
+	return a.seq == b.seq ? 0 : a.seq < b.seq ? -1 : 1;
+}
+
+bool check_delete_explains(const struct check *check, uint32_t key, struct abaft_version version)
+{
+	const struct check_key *k = &check->key[key];
+
+	return k->deleted_unversioned ||
+	       (k->deleted_max.time && check_version_compare(k->deleted_max, version) > 0);
+}
+
+const struct check_write *check_write_of(const struct check *check, uint32_t txn, uint32_t key)
+{
+	const struct check_txn *t = &check->txns[txn];
+	uint32_t low = t->writes_at, high = t->writes_at + t->writes_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (check->writes[middle].key == key)
+			return &check->writes[middle];
+		if (check->writes[middle].key < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+int check_found(struct check *check, enum check_kind kind, const struct check_witness *witness)
+{
+	uint16_t bit = (uint16_t)(1u << kind);
+
+	check->pairs[kind]++;
+	if (witness->txn == CHECK_NONE) {
+		check->transactions[kind]++;
+	} else if (!(check->txns[witness->txn].found & bit)) {
+		check->txns[witness->txn].found |= bit;
+		check->transactions[kind]++;
+	}
+	if (check->kept[kind] == check->witnesses_max)
+		return 0;
+	check->kept[kind]++;
+	return check_list_add(&check->witnesses, witness, sizeof(*witness));
+}
