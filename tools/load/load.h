@@ -3,8 +3,8 @@
  * load.h - the load generator: what its parts share.
  *
  * load.c reads the command line; phase.c runs a phase (preload, run, dump); thread.c keeps one
- * client's transactions in flight; txn.c takes one transaction through its functions and retries,
- * as a function platform would; report.c prints.
+ * client's transactions in flight, in the slots of slot.c; txn.c takes one transaction through its
+ * functions and retries, as a function platform would; report.c prints.
  *
  * I1. A latency counts from the moment a transaction was meant to start. At a given rate that is
  *     when its turn came, not when a slot was free: no coordinated omission.
@@ -124,10 +124,15 @@ struct load {
 	struct load_thread *threads;
 };
 
+/* slot.c: the clock of everything that ends in _ns. */
 uint64_t load_mono_ns(void);
-uint64_t load_wall_us(void);
-/* "PREFIX" and the rank in ten digits; returns its length. */
-size_t load_key(const struct load *load, uint64_t rank, char key[LOAD_KEY_BYTES]);
+/* An idle slot, which runs from now on; there must be one. */
+struct load_slot *load_slot_take(struct load_thread *thread);
+void load_slot_wait(struct load_slot *slot, uint64_t wake_ns);
+/* A waiting one runs again. */
+void load_slot_resume(struct load_slot *slot);
+/* A running or waiting one is idle again. */
+void load_slot_ended(struct load_slot *slot);
 
 /* txn.c: starts the planned transaction of a slot; it ends with load_slot_ended(). */
 void load_txn_start(struct load_slot *slot);
@@ -136,10 +141,8 @@ void load_txn_again(struct load_slot *slot);
 /* Gives up at the end of the time: as far as anyone knows. */
 void load_txn_abandon(struct load_slot *slot);
 
-/* thread.c */
+/* thread.c: runs a struct load_thread until its share is done, as pthread_create() wants it. */
 void *load_thread_run(void *thread);
-void load_slot_ended(struct load_slot *slot);
-void load_slot_wait(struct load_slot *slot, uint64_t wake_ns);
 
 /* phase.c: runs a phase with all its threads. Returns an exit code; COMMAND_NO if it was
  * interrupted. */

@@ -7,36 +7,8 @@
  * load.h). Plans are drawn when a transaction begins; a retry runs the same plan again.
  */
 #include <math.h>
-#include <string.h>
-#include <time.h>
 
 #include "tools/load/load.h"
-
-uint64_t load_mono_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-uint64_t load_wall_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000;
-}
-
-size_t load_key(const struct load *load, uint64_t rank, char key[LOAD_KEY_BYTES])
-{
-	size_t bytes = strlen(load->config.prefix);
-
-	memcpy(key, load->config.prefix, bytes);
-	for (size_t i = bytes + 10; i > bytes; rank /= 10)
-		key[--i] = (char)('0' + rank % 10);
-	return bytes + 10;
-}
 
 /* Preload writes and dump reads all keys, some in each transaction. */
 static void plan_batch(struct load_slot *slot)
@@ -83,33 +55,15 @@ static bool more(const struct load_thread *thread)
 
 static void start(struct load_thread *thread, uint64_t intended_ns)
 {
-	struct load_slot *slot = &thread->slots[thread->idle[--thread->idle_count]];
+	struct load_slot *slot = load_slot_take(thread);
 
 	thread->started++;
-	slot->state = LOAD_RUNNING;
 	slot->intended_ns = intended_ns;
 	if (thread->load->phase == LOAD_RUN)
 		plan_run(slot);
 	else
 		plan_batch(slot);
 	load_txn_start(slot);
-}
-
-void load_slot_ended(struct load_slot *slot)
-{
-	struct load_thread *thread = slot->thread;
-
-	if (slot->state == LOAD_WAITING)
-		thread->waiting--;
-	slot->state = LOAD_IDLE;
-	thread->idle[thread->idle_count++] = (uint32_t)(slot - thread->slots);
-}
-
-void load_slot_wait(struct load_slot *slot, uint64_t wake_ns)
-{
-	slot->wake_ns = wake_ns;
-	slot->state = LOAD_WAITING;
-	slot->thread->waiting++;
 }
 
 /* Nanoseconds from one turn of this thread to the next. */
@@ -154,8 +108,7 @@ static uint64_t wake_due(struct load_thread *thread, uint64_t now_ns)
 			next_ns = slot->wake_ns < next_ns ? slot->wake_ns : next_ns;
 			continue;
 		}
-		thread->waiting--;
-		slot->state = LOAD_RUNNING;
+		load_slot_resume(slot);
 		load_txn_again(slot);
 	}
 	return next_ns;

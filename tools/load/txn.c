@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tools/load/load.h"
 
@@ -23,16 +24,35 @@ static struct load *load_of(const struct load_slot *slot)
 	return slot->thread->load;
 }
 
+static uint64_t wall_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* "PREFIX" and the rank in ten digits; returns its length. */
+static size_t key_of(const struct load *load, uint64_t rank, char key[LOAD_KEY_BYTES])
+{
+	size_t bytes = strlen(load->config.prefix);
+
+	memcpy(key, load->config.prefix, bytes);
+	for (size_t i = bytes + 10; i > bytes; rank /= 10)
+		key[--i] = (char)('0' + rank % 10);
+	return bytes + 10;
+}
+
 static int prepare_op(struct load_slot *slot, uint32_t at)
 {
 	struct load_thread *thread = slot->thread;
 	struct load *load = thread->load;
 	struct load_op *op = &slot->op[at];
 	char key[LOAD_KEY_BYTES];
-	size_t key_bytes = load_key(load, op->rank, key);
-	struct tag_source tag = {&slot->id,	 {(uint16_t)slot->function, slot->attempt, at + 1},
-				 load_wall_us(), {key, key_bytes},
-				 NULL,		 0};
+	size_t key_bytes = key_of(load, op->rank, key);
+	struct tag_source tag = {&slot->id, {(uint16_t)slot->function, slot->attempt, at + 1},
+				 wall_us(), {key, key_bytes},
+				 NULL,	    0};
 
 	op->result = (struct abaft_result){.status = ABAFT_CANCELLED};
 	op->time_us = tag.time_us;
@@ -83,7 +103,7 @@ static void log_ops(struct load_slot *slot)
 	for (uint32_t i = 0; i < slot->submitted; i++) {
 		const struct load_op *op = &slot->op[i];
 		char key[LOAD_KEY_BYTES];
-		size_t key_bytes = load_key(load, op->rank, key);
+		size_t key_bytes = key_of(load, op->rank, key);
 		const char *value = slot->values + (size_t)i * load->buffer_bytes;
 		uint32_t step = whole ? 0 : i / load->per_function;
 
@@ -115,7 +135,7 @@ static void log_attempt(struct load_slot *slot, enum history_outcome outcome)
 	snprintf(client, sizeof(client), "load%u.%u", thread->index,
 		 (unsigned)(slot - thread->slots));
 	head.client = client;
-	head.end_us = load_wall_us();
+	head.end_us = wall_us();
 	if (head.end_us < head.start_us) /* the wall clock was set back */
 		head.end_us = head.start_us;
 	if (outcome == HISTORY_COMMITTED || outcome == HISTORY_REPEATED)
@@ -135,7 +155,7 @@ static void log_final(struct load_slot *slot)
 	for (uint32_t i = 0; i < slot->ops && !thread->error; i++) {
 		const struct load_op *op = &slot->op[i];
 		char key[LOAD_KEY_BYTES];
-		size_t key_bytes = load_key(thread->load, op->rank, key);
+		size_t key_bytes = key_of(thread->load, op->rank, key);
 		bool found = op->result.status == ABAFT_OK;
 
 		history_begin_final(thread->history);
@@ -274,7 +294,7 @@ void load_txn_again(struct load_slot *slot)
 	slot->submitted = 0;
 	slot->commit_sent = false;
 	slot->end = (struct abaft_result){.status = ABAFT_CANCELLED};
-	slot->start_us = load_wall_us();
+	slot->start_us = wall_us();
 	err = send_function(slot, NULL);
 	if (!err)
 		return;
