@@ -248,6 +248,7 @@ static void refused(struct txn_flight *flight, uint32_t status, uint64_t now_us)
 
 	if (again(status)) {
 		txn->shared->busy++;
+		flight->in_progress |= status == ABAFT_IN_PROGRESS;
 		txn->pause_status = (int)status;
 		link_remove(&flight->link);
 		txn_pause(flight, now_us);

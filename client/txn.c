@@ -101,26 +101,32 @@ static bool ends_txn(const struct txn_flight *flight)
 	return code == ABAFT_OP_COMMIT || code == ABAFT_OP_ABORT;
 }
 
-void txn_measure(struct txn_flight *flight, uint64_t now_us)
+static struct rtt *rtt_of(const struct txn_flight *flight)
 {
 	struct txn_shared *shared = flight->txn->shared;
 
-	/* From the first send, although a later one may have been answered: too long a pause costs
-	 * little and is bounded, too short a one asks again for ever. */
-	rtt_add(ends_txn(flight) ? &shared->rtt_ending : &shared->rtt, now_us - flight->sent_us);
+	return ends_txn(flight) ? &shared->rtt_ending : &shared->rtt;
+}
+
+void txn_measure(struct txn_flight *flight, uint64_t now_us)
+{
+	if (flight->tries == 1 || flight->in_progress)
+		rtt_add(rtt_of(flight), now_us - flight->sent_us);
+	else
+		rtt_of(flight)->held_us = flight->pause_us;
 }
 
 void txn_pause(struct txn_flight *flight, uint64_t now_us)
 {
 	struct txn_shared *shared = flight->txn->shared;
-	const struct rtt *rtt = ends_txn(flight) ? &shared->rtt_ending : &shared->rtt;
 	uint32_t doublings = flight->tries > 1 ? flight->tries - 1u : 0;
-	uint64_t pause_us = rtt_pause_us(rtt, shared->resend_us);
+	uint64_t pause_us = rtt_pause_us(rtt_of(flight), shared->resend_us);
 
 	while (doublings-- && pause_us < TXN_PAUSE_US_MAX)
 		pause_us *= 2;
 	if (pause_us > TXN_PAUSE_US_MAX)
 		pause_us = TXN_PAUSE_US_MAX;
+	flight->pause_us = pause_us;
 	pause_us += jitter(shared, pause_us / 2 + 1);
 	timers_set(&shared->timers, &flight->timer, now_us + pause_us);
 }
@@ -247,6 +253,7 @@ static struct txn_flight *launch(struct abaft_txn *txn, uint32_t first, uint32_t
 	flight->offset = 0;
 	flight->len = 0;
 	flight->tries = 0;
+	flight->in_progress = false;
 	return flight;
 }
 

@@ -44,8 +44,10 @@ struct txn_flight {
 	uint32_t first, count; /* operations in it */
 	uint32_t offset, len;  /* of a part */
 	uint16_t flags;
-	uint16_t tries;	  /* times sent */
-	uint64_t sent_us; /* the first time */
+	uint16_t tries;	   /* times sent */
+	bool in_progress;  /* the node said so: its answer is to the first send */
+	uint64_t sent_us;  /* the first time */
+	uint64_t pause_us; /* before the next resend, without jitter */
 };
 
 struct txn_shared {
