@@ -59,7 +59,7 @@ static const struct key keys[] = {
 	 "Outcomes one worker remembers, so that a retry gets the first outcome again."},
 	{"window", KEY_TIME, AT(window_ms), 1000, 86400000, "10m",
 	 "How long an outcome is remembered; older transaction ids are refused."},
-	{"skew", KEY_TIME, AT(skew_ms), 0, 86400000, "60s",
+	{"skew", KEY_TIME, AT(skew_ms), 0, 86400000, "5s",
 	 "How far a client's clock may be ahead of ours."},
 	{"deadline", KEY_TIME, AT(deadline_ms), 1, ABAFT_TXN_DEADLINE_MS_MAX, "30s",
 	 "Life of a transaction after its last packet, unless the client asks otherwise."},
@@ -88,7 +88,7 @@ _Static_assert(ABAFT_UDP_PORT_DEFAULT == 7400, "udp-port");
 _Static_assert(ABAFT_KEYS_DEFAULT == 1048576 && ABAFT_OUTCOMES_DEFAULT == 1048576,
 	       "keys, outcomes");
 _Static_assert(ABAFT_OUTCOME_WINDOW_MS == 10 * 60000, "window");
-_Static_assert(ABAFT_CLOCK_SKEW_MS == 60 * 1000, "skew");
+_Static_assert(ABAFT_CLOCK_SKEW_MS == 5 * 1000, "skew");
 _Static_assert(ABAFT_TXN_DEADLINE_MS_DEFAULT == 30 * 1000, "deadline");
 _Static_assert(ABAFT_LOG_SEGMENT_BYTES_DEFAULT == 64 * MIB, "segment-size");
 
