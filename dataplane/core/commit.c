@@ -211,6 +211,25 @@ static void values_hand_over(struct writeset *set)
 	}
 }
 
+static bool only_deletes(const struct writeset *set)
+{
+	for (uint32_t i = 0; i < set->winners; i++)
+		if (set->entries[i].kind != VERSION_TOMBSTONE)
+			return false;
+	return true;
+}
+
+/* Builds, numbers and links the commit: all that may fail. */
+static uint16_t commit_make(struct node *node, struct txn *txn)
+{
+	if (!build(node, txn)) {
+		node->counters.busy_memory++;
+		return ABAFT_NO_SPACE;
+	}
+	number(node, txn);
+	return link_all(node, txn);
+}
+
 uint16_t commit_append(struct node *node, struct txn *txn)
 {
 	struct writeset *set = &txn->writes;
@@ -226,12 +245,9 @@ uint16_t commit_append(struct node *node, struct txn *txn)
 	status = log_room(node, bytes, &out);
 	if (status != ABAFT_OK)
 		return status;
-	if (!build(node, txn)) {
-		node->counters.busy_memory++;
-		return ABAFT_NO_SPACE;
-	}
-	number(node, txn);
-	status = link_all(node, txn);
+	node->memory.deleting = only_deletes(set);
+	status = commit_make(node, txn);
+	node->memory.deleting = false;
 	if (status != ABAFT_OK)
 		return status;
 	record_encode(out, txn->id, txn->number, set);

@@ -65,6 +65,8 @@ int memory_init(struct memory *memory, const struct mapper *mapper, uint64_t byt
 		memory->free_spans = &memory->spans[i];
 	}
 	memory->free_span_count = spans;
+	/* A delete needs a key, a version and a commit record: three classes. */
+	memory->reserve = spans < 32 ? 0 : spans / 64 < 3 ? 3 : spans / 64;
 	return 0;
 }
 
@@ -157,7 +159,7 @@ static void cache_refill(struct memory_cache *cache, uint32_t class)
 	lock_take(&memory->lock);
 	while (cache->class[class].count < want) {
 		span = memory->partial[class];
-		if (!span)
+		if (!span && memory->free_span_count > (cache->deleting ? 0 : memory->reserve))
 			span = span_take(memory, class);
 		if (!span)
 			break;

@@ -5,6 +5,7 @@
  * Each worker allocates from and frees into a cache of its own; only refills and flushes of half a
  * cache take the shared lock. A block may be freed by another worker than the one that allocated
  * it. A span whose blocks are all free goes back to the region, so no class keeps memory for ever.
+ * The last spans are kept for deletes, so that a full store can be emptied.
  */
 #ifndef ABAFT_CORE_MEMORY_H
 #define ABAFT_CORE_MEMORY_H
@@ -32,11 +33,13 @@ struct memory {
 	struct span *free_spans;
 	struct span *partial[MEMORY_CLASSES]; /* spans with free blocks */
 	uint64_t free_span_count;
+	uint64_t reserve; /* free spans that only deletes may take */
 };
 
 /* One worker's cache; owner thread only. */
 struct memory_cache {
 	struct memory *memory;
+	bool deleting;	     /* may take from the reserve */
 	uint64_t bytes_used; /* allocated less freed by this worker: may be negative in sum */
 	struct {
 		uint32_t count;
