@@ -53,7 +53,7 @@ void readset_fini(struct readset *set, struct memory_cache *memory)
 
 const struct read *readset_find(const struct readset *set, struct key_id id)
 {
-	if (!(set->bloom & key_id_bit(id)))
+	if (!bloom_holds(set->bloom, id))
 		return NULL;
 	for (uint32_t i = 0; i < set->count; i++)
 		if (key_id_equal(set->entries[i].id, id))
@@ -69,7 +69,7 @@ static struct vnum lower_bound(const struct readset *set, struct key_id id)
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct read *r = &set->entries[i];
 
-		if ((r->bloom & key_id_bit(id)) && vnum_less(lower, r->number) &&
+		if (bloom_holds(r->bloom, id) && vnum_less(lower, r->number) &&
 		    commit_wrote(r->commit, id))
 			lower = r->number;
 	}
@@ -84,7 +84,7 @@ static bool conflicts(const struct readset *set, const struct version *v)
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct read *r = &set->entries[i];
 
-		if ((v->bloom & key_id_bit(r->id)) && vnum_less(r->number, v->number) &&
+		if (bloom_holds(v->bloom, r->id) && vnum_less(r->number, v->number) &&
 		    commit_wrote(v->commit, r->id))
 			return true;
 	}
@@ -150,6 +150,6 @@ int readset_add(struct readset *set, struct memory_cache *memory, struct key_id 
 		r->number = version->number;
 		r->bloom = version->bloom;
 	}
-	set->bloom |= key_id_bit(id);
+	set->bloom |= key_id_bits(id);
 	return 0;
 }

@@ -83,7 +83,7 @@ static bool commit_fill(struct node *node, struct commit *commit, struct record 
 		if (!record_next(&record, &w))
 			return false;
 		id = index_id(&node->store->index, w.key, w.key_bytes);
-		commit->bloom |= key_id_bit(id);
+		commit->bloom |= key_id_bits(id);
 		commit->key[i].hi = id.hi;
 		atomic_store_explicit(&commit->key[i].lo, id.lo, memory_order_relaxed);
 	}

@@ -33,10 +33,19 @@ static inline bool key_id_equal(struct key_id a, struct key_id b)
 	return a.lo == b.lo && a.hi == b.hi;
 }
 
-/* One bit of 64, for small Bloom filters over ids. */
-static inline uint64_t key_id_bit(struct key_id id)
+/* A small Bloom filter over ids: three bits of 64 for each, as a wrong guess costs a cache miss.
+ * Over the 8 keys of a commit it guesses wrong once in 33 times, over 2 keys once in 1400. */
+static inline uint64_t key_id_bits(struct key_id id)
 {
-	return 1ull << (id.hi & 63);
+	return 1ull << (id.hi & 63) | 1ull << (id.hi >> 6 & 63) | 1ull << (id.hi >> 12 & 63);
+}
+
+/* False only if the id was never added. */
+static inline bool bloom_holds(uint64_t bloom, struct key_id id)
+{
+	uint64_t bits = key_id_bits(id);
+
+	return (bloom & bits) == bits;
 }
 
 struct version;
@@ -58,7 +67,7 @@ struct commit {
 	struct vnum number;
 	uint32_t keys;		    /* places below */
 	_Atomic uint64_t published; /* 0 = invisible; else 1 + era in which it became visible */
-	uint64_t bloom;		    /* key_id_bit() of all keys written */
+	uint64_t bloom;		    /* key_id_bits() of all keys written */
 	_Atomic uint32_t live;	    /* versions not yet freed, + 1 while it is being built */
 	uint32_t reserved;
 	ck_epoch_entry_t epoch;
@@ -131,7 +140,7 @@ static inline uint32_t commit_bytes(uint32_t keys)
 /* True if the commit wrote the key and its version there has not been reclaimed. */
 static inline bool commit_wrote(const struct commit *commit, struct key_id id)
 {
-	if (!(commit->bloom & key_id_bit(id)))
+	if (!bloom_holds(commit->bloom, id))
 		return false;
 	for (uint32_t i = 0; i < commit->keys; i++)
 		if (atomic_load_explicit(&commit->key[i].lo, memory_order_relaxed) == id.lo &&

@@ -70,7 +70,7 @@ struct write *writeset_find(const struct writeset *set, struct key_id id, uint64
 {
 	struct write *best = NULL;
 
-	if (!(set->bloom & key_id_bit(id)))
+	if (!bloom_holds(set->bloom, id))
 		return NULL;
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct write *w = &set->entries[i];
@@ -87,7 +87,7 @@ static struct write *find_of_step(struct writeset *set, struct key_id id, uint64
 {
 	struct write *best = NULL;
 
-	if (!(set->bloom & key_id_bit(id)))
+	if (!bloom_holds(set->bloom, id))
 		return NULL;
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct write *w = &set->entries[i];
@@ -141,7 +141,7 @@ static int entry_add(struct writeset *set, struct memory_cache *memory,
 	memcpy(w->key, args->key, args->key_bytes);
 	set->count++;
 	set->meta_bytes += meta_bytes(args->key_bytes);
-	set->bloom |= key_id_bit(args->id);
+	set->bloom |= key_id_bits(args->id);
 	*out = w;
 	return 0;
 }

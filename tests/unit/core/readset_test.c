@@ -66,7 +66,7 @@ static struct commit *commit_of(struct world *w, uint64_t time, const char *keys
 	for (uint32_t i = 0; i < n; i++) {
 		struct key_id id = id_of((uint32_t)(keys[i] - 'a'));
 
-		c->bloom |= key_id_bit(id);
+		c->bloom |= key_id_bits(id);
 		atomic_store(&c->key[i].lo, id.lo);
 		c->key[i].hi = id.hi;
 	}
