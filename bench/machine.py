@@ -27,7 +27,7 @@ def commit():
 def processor():
     with open('/proc/cpuinfo') as file:
         name = re.search(r'model name\s*: (.*)', file.read())
-    kind = text('systemd-detect-virt') or 'none'
+    kind = text('systemd-detect-virt', '--vm') or 'none'
     return f'{os.cpu_count()} x {name.group(1) if name else platform.machine()}, hypervisor {kind}'
 
 

@@ -28,17 +28,26 @@ def end_to_end(tap, build):
          f'{HERE}/end_to_end', build, '--smoke')
 
 
+def base_transaction(tap, build):
+    """Durable transactions beside fio"""
+    runs(tap, 'base_transaction', ('machine: ', '10 clients: ', 'fio, ', ' 0 unknown'),
+         f'{HERE}/base_transaction', build, '--smoke')
+
+
 def main():
     build = sys.argv[1]
     reason = missing()
     if not reason and not shutil.which('dpdk-testpmd'):
         reason = 'needs dpdk-testpmd (package dpdk-dev)'
+    if not reason and not shutil.which('fio'):
+        reason = 'needs fio'
     if not reason and os.cpu_count() < 2:
         reason = 'needs two cores'
     if reason:
         skip_all(reason)
     tap = Tap()
     tap.case(end_to_end, build)
+    tap.case(base_transaction, build)
     tap.done()
 
 
