@@ -2,7 +2,7 @@
 """What stands beside every figure: the command, the commit, the machine and how busy it is.
 
     machine.describe(build)      prints it
-    machine.precedence()         --first: this process and its children before all others
+    machine.precedence(True)     --first: this process and its children before all others
 """
 import json
 import os
@@ -63,17 +63,19 @@ def describe(build, directory=None):
           f'{os.getloadavg()[0]:.1f}', flush=True)
 
 
-def precedence():
-    """Before whatever else runs on this machine: for one that cannot be had alone. The others
-    hardly run while a round lasts."""
+def precedence(first):
+    """Before whatever else runs on this machine, or as usual again: for one that cannot be had alone.
+    The others hardly run while a round lasts. Nor do the kernel's threads that end a sync, so it is
+    not for what waits for the disk."""
     if os.getsid(0) != os.getpid():
         os.setsid()
+    nice = -20 if first else 0
     try:
         with open('/proc/self/autogroup', 'w') as file:
-            file.write('-20')
+            file.write(str(nice))
     except OSError:
         pass  # the kernel has none
-    os.setpriority(os.PRIO_PROCESS, 0, -20)
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
 def spread(values, digits=0):
