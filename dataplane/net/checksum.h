@@ -11,21 +11,40 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Adds bytes; 64 bits hold the sum of more 32-bit words than a frame has. */
+/* One's complement: what leaves at the top comes in at the bottom. */
+static inline uint64_t checksum_add64(uint64_t sum, const uint8_t *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, 8);
+	sum += word;
+	return sum + (sum < word);
+}
+
+static inline uint64_t checksum_half(uint64_t sum)
+{
+	return (sum & 0xffffffffu) + (sum >> 32);
+}
+
+/* Adds bytes, in four sums that do not wait for each other. `sum` and what is returned are sums of
+ * at most 33 bits each, so that many can be added. */
 static inline uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, uint32_t n)
 {
-	uint32_t word = 0;
+	uint64_t a = 0, b = 0, c = 0, d = 0, word = 0;
 
-	for (; n >= 4; n -= 4, bytes += 4) {
-		memcpy(&word, bytes, 4);
-		sum += word;
+	for (; n >= 32; n -= 32, bytes += 32) {
+		a = checksum_add64(a, bytes);
+		b = checksum_add64(b, bytes + 8);
+		c = checksum_add64(c, bytes + 16);
+		d = checksum_add64(d, bytes + 24);
 	}
+	for (; n >= 8; n -= 8, bytes += 8)
+		a = checksum_add64(a, bytes);
 	if (n) {
-		word = 0;
 		memcpy(&word, bytes, n);
-		sum += word;
+		b = checksum_add64(b, (const uint8_t *)&word);
 	}
-	return sum;
+	return sum + checksum_half(a) + checksum_half(b) + checksum_half(c) + checksum_half(d);
 }
 
 /* Adds a number as a big-endian 16-bit word of the pseudo header. */
