@@ -369,10 +369,16 @@ int daemon_stop(struct daemon *d)
 	return err;
 }
 
-int daemon_log_error(const struct daemon *d)
+int daemon_log_error(const struct daemon *d, int *no_room)
 {
-	for (uint32_t w = 0; w < d->workers; w++)
-		if (worker_log_error(d->threads[w].worker) != 0)
-			return worker_log_error(d->threads[w].worker);
+	*no_room = 0;
+	for (uint32_t w = 0; w < d->workers; w++) {
+		int err = worker_log_error(d->threads[w].worker);
+
+		if (err != 0) {
+			*no_room = worker_log_no_room(d->threads[w].worker);
+			return err;
+		}
+	}
 	return 0;
 }

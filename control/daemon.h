@@ -62,7 +62,8 @@ int daemon_start(struct daemon *daemon, const struct config *config, const struc
 		 char *why) __attribute__((warn_unused_result));
 /* Drains, seals, detaches, frees. 0, or the first negative errno (each is reported). */
 int daemon_stop(struct daemon *daemon);
-/* The first failed log's negative errno, else 0. */
-int daemon_log_error(const struct daemon *daemon);
+/* The first failed log's negative errno; else -ENOSPC when one is full, and in `no_room` the
+ * negative errno for which it is; else 0. */
+int daemon_log_error(const struct daemon *daemon, int *no_room);
 
 #endif

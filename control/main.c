@@ -72,9 +72,15 @@ static void serve(const struct daemon *daemon, const struct report *to, const si
 
 	for (;;) {
 		int signal = sigtimedwait(signals, NULL, &second);
-		int err = daemon_log_error(daemon);
+		int no_room, err = daemon_log_error(daemon, &no_room);
 
-		if (err != told && err == -ENOSPC)
+		if (err != told && err == -ENOSPC && no_room != -ENOSPC)
+			report(to, REPORT_ERROR,
+			       "the commit log cannot be made longer (%s): reads go on, commits "
+			       "get "
+			       "NO_SPACE; it goes on by itself when that is put right",
+			       strerror(-no_room));
+		else if (err != told && err == -ENOSPC)
 			report(to, REPORT_ERROR,
 			       "the commit log is full: reads go on, commits get NO_SPACE; raise "
 			       "log-bytes-max or free disk space, then restart");

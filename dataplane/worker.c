@@ -75,6 +75,7 @@ struct worker {
 	uint64_t start_us, work_us, yield_us, stop_us;
 	uint64_t tick_us; /* pause the core allows */
 	int log_error;
+	int log_no_room;
 	bool worked;
 	bool closed; /* refuses every request */
 	bool drained;
@@ -341,6 +342,15 @@ static void commit_done(void *arg, void *token, const uint8_t *result, uint32_t 
 	slot_finish(w, slot);
 }
 
+static void note_log_error(struct worker *w, int err)
+{
+	struct log_stats stats;
+
+	log_stats(w->config.log, &stats);
+	ck_pr_store_int(&w->log_no_room, stats.no_room);
+	ck_pr_store_int(&w->log_error, err);
+}
+
 static void serve_log(struct worker *w)
 {
 	uint64_t durable = log_poll(w->config.log);
@@ -353,7 +363,7 @@ static void serve_log(struct worker *w)
 	}
 	err = log_error(w->config.log);
 	if (err != w->log_error)
-		ck_pr_store_int(&w->log_error, err);
+		note_log_error(w, err);
 	/* Full is not failed: what was taken still becomes durable. */
 	if (err != 0 && err != -ENOSPC && w->parked != 0)
 		node_log_failed(w->config.node, commit_done, w);
@@ -564,4 +574,9 @@ const struct worker_counters *worker_counters(const struct worker *w)
 int worker_log_error(const struct worker *w)
 {
 	return ck_pr_load_int(&w->log_error);
+}
+
+int worker_log_no_room(const struct worker *w)
+{
+	return ck_pr_load_int(&w->log_no_room);
 }

@@ -76,5 +76,7 @@ void worker_group_stop(struct worker_group *group, struct handover *handover, ui
 const struct worker_counters *worker_counters(const struct worker *worker);
 /* 0, or the negative errno the log reported. Any thread. */
 int worker_log_error(const struct worker *worker);
+/* Why, while that is -ENOSPC, the log found no room (log_stats.no_room). Any thread. */
+int worker_log_no_room(const struct worker *worker);
 
 #endif

@@ -65,5 +65,6 @@ uint32_t worker_info(const struct worker_facts *facts, char *out, uint32_t out_b
 	line(&text, "log_segments", facts->log.segments);
 	line(&text, "log_in_flight_max", facts->log.in_flight_max);
 	line(&text, "log_error", (uint64_t)(facts->log_error < 0 ? -facts->log_error : 0));
+	line(&text, "log_no_room", (uint64_t)(facts->log.no_room < 0 ? -facts->log.no_room : 0));
 	return text.bytes;
 }

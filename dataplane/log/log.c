@@ -18,6 +18,9 @@
  * I3. `durable` passes a group only when it and all before it are synced, whatever the order of
  *     completions. A group that failed is never passed: what follows it is never acknowledged.
  * I4. The last block of a segment is left for a seal, so that a clean close always finds room.
+ * I5. Only a failed write or sync, or a device that takes none, is a failure (`error`). When the
+ *next segment cannot be made, whatever the reason, the log is full (`no_room`): what it took before
+ *     becomes durable all the same, and it goes on when a segment can be made again.
  */
 #include "dataplane/log/log.h"
 
@@ -70,7 +73,7 @@ struct log {
 	struct segment segment; /* where groups are placed; handle closed: attached */
 	uint64_t offset;	/* behind the last group that was opened */
 	int error;		/* for ever */
-	int no_room;		/* why there is no next segment */
+	int no_room;		/* why there is no next segment (I5) */
 	bool gathering;		/* group next - 1 is open */
 	bool sealed;		/* nothing was written behind a seal */
 	bool sync;
@@ -304,12 +307,17 @@ uint64_t log_durable(const struct log *log)
 	return log->record_durable;
 }
 
+/* Room may have come meanwhile: the next reservation takes it. */
+static int no_room(const struct log *log)
+{
+	return segments_ready(log->segments) ? 0 : log->no_room;
+}
+
 int log_error(const struct log *log)
 {
 	if (log->error)
 		return log->error;
-	/* Room may have come meanwhile: the next reservation takes it. */
-	return segments_ready(log->segments) ? 0 : log->no_room;
+	return no_room(log) ? -ENOSPC : 0;
 }
 
 bool log_busy(const struct log *log)
@@ -326,6 +334,7 @@ void log_stats(const struct log *log, struct log_stats *out)
 {
 	*out = log->stats;
 	out->segments = segments_on_disk(log->segments);
+	out->no_room = no_room(log);
 }
 
 /* Until everything appended is durable, or the log failed. */

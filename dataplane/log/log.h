@@ -37,6 +37,7 @@ struct log_stats {
 	uint64_t records, record_bytes, groups, group_bytes; /* since open */
 	uint64_t segments;				     /* on disk */
 	uint64_t in_flight_max;
+	int no_room; /* 0, or the errno for which log_error() says -ENOSPC */
 };
 
 /*
@@ -63,8 +64,12 @@ void log_submit(struct log *log);
 /* Takes completions. Returns the highest durable sequence number (also log_durable()). */
 uint64_t log_poll(struct log *log);
 uint64_t log_durable(const struct log *log);
-/* 0, -ENOSPC (bytes_max or disk full: reads go on), or the errno after which nothing more will
- * become durable (failed write or sync). */
+/*
+ * 0, -ENOSPC, or the errno after which nothing more will become durable (failed write or sync).
+ * -ENOSPC: there is no next segment, for bytes_max, a full disk, a quota, or whatever else making
+ * one ran into (log_stats() names it). What was appended still becomes durable, reads go on, and
+ * so does the log when a segment can be made: it tries again every second.
+ */
 int log_error(const struct log *log);
 /* True when appended records are not yet durable. */
 bool log_busy(const struct log *log);

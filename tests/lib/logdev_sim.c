@@ -48,6 +48,7 @@ struct sim_disk {
 	uint32_t delay_max;
 	uint32_t fail_write;
 	uint32_t fail_sync;
+	int fail_create;
 	uint32_t slots[LOGDEV_SLOTS];
 	uint8_t *buffers[BUFFERS_MAX];
 	struct sim_write writes[WRITES_MAX];
@@ -140,6 +141,8 @@ static int sim_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 	struct sim_disk *disk = of(dev);
 	uint64_t used = bytes;
 
+	if (disk->fail_create)
+		return disk->fail_create;
 	for (uint32_t i = 0; i < SEGMENTS_MAX; i++)
 		used += disk->segments[i].there ? disk->segments[i].bytes : 0;
 	if (number >= SEGMENTS_MAX || (disk->space && used > disk->space))
@@ -434,6 +437,11 @@ void sim_disk_fail_write(struct sim_disk *disk, uint32_t count)
 void sim_disk_fail_sync(struct sim_disk *disk, uint32_t count)
 {
 	disk->fail_sync = count;
+}
+
+void sim_disk_fail_create(struct sim_disk *disk, int error)
+{
+	disk->fail_create = error;
 }
 
 void sim_disk_space(struct sim_disk *disk, uint64_t bytes)

@@ -28,10 +28,11 @@ void sim_disk_power_cut(struct sim_disk *disk);
 /* The process is killed: what was started ends or not, the cache stays. The device is dead. */
 void sim_disk_kill(struct sim_disk *disk);
 
-/* From now on: the count-th write or sync fails with EIO (0: never); a new segment only fits while
- * all have at most `bytes` bytes. */
+/* From now on: the count-th write or sync fails with EIO (0: never); new segments fail with `error`
+ * (0: no more); a new segment only fits while all have at most `bytes` bytes. */
 void sim_disk_fail_write(struct sim_disk *disk, uint32_t count);
 void sim_disk_fail_sync(struct sim_disk *disk, uint32_t count);
+void sim_disk_fail_create(struct sim_disk *disk, int error);
 void sim_disk_space(struct sim_disk *disk, uint64_t bytes);
 /* Ticks (polls) that a write or sync takes, at most. Default 4; 0: done at the next poll. */
 void sim_disk_delay(struct sim_disk *disk, uint32_t ticks_max);

@@ -248,6 +248,46 @@ static void full_disk_refuses_and_goes_on(void **state)
 	rig_end(&rig);
 }
 
+/* What fails in making the next segment says nothing of the writes in flight. */
+static void no_next_segment_is_no_failure(void **state)
+{
+	static const int errors[] = {-EIO, -EDQUOT, -EMFILE, -ENOMEM};
+
+	for (uint32_t i = 0; i < 40; i++) {
+		const int error = errors[i % 4];
+		struct log_stats stats;
+		uint32_t passes = 0;
+
+		rig_begin(&rig, 100 + i);
+		sim_disk_delay(rig.disk, 30);
+		rig_open(&rig);
+		sim_disk_fail_create(rig.disk, error);
+		for (passes = 0; passes < 2000 && !log_error(rig.log); passes++) {
+			rig_append(&rig, 20000);
+			rig_pass(&rig);
+		}
+		assert_int_equal(log_error(rig.log), -ENOSPC);
+		log_stats(rig.log, &stats);
+		assert_int_equal(stats.no_room, error);
+		assert_true(log_busy(rig.log)); /* writes are in flight */
+		while (log_busy(rig.log)) {
+			assert_true(++passes < 4000);
+			rig_pass(&rig);
+			assert_null(log_reserve(rig.log, 20000));
+			assert_int_equal(log_error(rig.log), -ENOSPC);
+		}
+		assert_int_equal(log_durable(rig.log), rig.appended);
+		sim_disk_fail_create(rig.disk, 0);
+		assert_true(rig_append(&rig, 20000));
+		assert_int_equal(log_error(rig.log), 0);
+		log_stats(rig.log, &stats);
+		assert_int_equal(stats.no_room, 0);
+		rig_work(&rig, 20);
+		expect_all();
+		rig_end(&rig);
+	}
+}
+
 static void bytes_max_is_kept(void **state)
 {
 	struct log_stats stats;
@@ -346,6 +386,7 @@ int main(void)
 		cmocka_unit_test(failed_write_ends_the_log),
 		cmocka_unit_test(failed_sync_ends_the_log),
 		cmocka_unit_test(full_disk_refuses_and_goes_on),
+		cmocka_unit_test(no_next_segment_is_no_failure),
 		cmocka_unit_test(bytes_max_is_kept),
 		cmocka_unit_test(no_room_at_all_is_an_error),
 		cmocka_unit_test(reopening_many_times),

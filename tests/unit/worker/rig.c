@@ -90,6 +90,7 @@ int log_sleep_fd(const struct log *log)
 void log_stats(const struct log *log, struct log_stats *out)
 {
 	memset(out, 0, sizeof(*out));
+	out->no_room = log_error(log) == -ENOSPC ? -EDQUOT : 0;
 }
 
 void rig_hold(struct rig *rig, uint32_t worker, bool held)

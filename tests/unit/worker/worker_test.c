@@ -151,6 +151,7 @@ static void a_full_log_is_not_failed(void **state)
 	assert_int_equal(rig_wait_sent(&rig, 1), 1);
 	assert_int_equal(rig_status(&rig, 0), ABAFT_NO_SPACE);
 	assert_int_equal(worker_log_error(rig.worker[0]), -ENOSPC);
+	assert_int_equal(worker_log_no_room(rig.worker[0]), -EDQUOT);
 	rig_stop(&rig);
 }
 
