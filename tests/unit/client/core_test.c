@@ -35,12 +35,22 @@ struct fixture {
 
 static uint8_t value[MIB], back[MIB];
 
+/* The node's clock goes with the client's, or it would refuse ids as being from the future. */
+static void set_clock(struct bed *bed)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	bed->now.wall_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static uint32_t handle(void *arg, const uint8_t *in, uint32_t bytes, uint8_t *out)
 {
 	struct fixture *f = arg;
 	struct bed_answer answer;
 	uint32_t worker = bytes < 40 ? 0 : node_owner(in + 24, f->bed.workers);
 
+	set_clock(&f->bed);
 	bed_send_bytes(&f->bed, worker, in, bytes, f->waiting ? &answer : &f->answer);
 	if (f->waiting) {
 		f->in_progress += bed_status(&answer, 0) == ABAFT_IN_PROGRESS;
@@ -66,15 +76,13 @@ static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct abaft_config config = {.resend_us = 2000, .timeout_ms = 30000};
-	struct timespec now;
 
 	if (!f)
 		return -1;
 	for (uint32_t i = 0; i < sizeof(value); i++)
 		value[i] = (uint8_t)(i * 2654435761u >> 13);
-	clock_gettime(CLOCK_REALTIME, &now);
 	bed_defaults(&f->bed, 2);
-	f->bed.now.wall_us = (uint64_t)now.tv_sec * 1000000;
+	set_clock(&f->bed);
 	bed_open(&f->bed);
 	f->server = fake_server_start(AF_INET, 2);
 	f->server->handle_arg = f;
