@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "dataplane/core/bytes.h"
+#include "dataplane/core/txn_id.h"
 #include "dataplane/net/checksum.h"
 
 #define IP	  14
@@ -151,7 +151,7 @@ enum request_verdict request_judge(const struct request_shape *shape, const stru
 	struct cursor c = cursor_of((const uint8_t *)(h + 1), length - (uint32_t)sizeof(*h));
 
 	if (length < sizeof(*h) || length > bytes - REQUEST_HEADERS ||
-	    !id_equal(h->txn, request->id))
+	    !txn_id_equal(h->txn, request->id))
 		return REQUEST_WRONG;
 	if (sum && udp_sum(frame, UDP_BYTES + length) != 0)
 		return REQUEST_WRONG;

@@ -57,11 +57,6 @@ static inline void store_le64(void *p, uint64_t v)
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the loads above assume it");
 
-static inline bool id_equal(const uint8_t a[16], const uint8_t b[16])
-{
-	return load_le64(a) == load_le64(b) && load_le64(a + 8) == load_le64(b + 8);
-}
-
 /* memcmp() == 0 that touches no byte beyond the end: a vector memcmp loads the cache line behind a
  * short key, and waits for it. */
 static inline bool bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t bytes)

@@ -15,6 +15,7 @@
 
 #include "dataplane/core/bytes.h"
 #include "dataplane/core/node_impl.h"
+#include "dataplane/core/txn_id.h"
 
 static const struct vnum no_number = {0, 0};
 
@@ -288,8 +289,10 @@ static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
 		status = ABAFT_TOO_LARGE;
 	} else {
 		args.id = index_id(&x->node->store->index, op->key, op->key_bytes);
+		x->node->memory.deleting = op->code == ABAFT_OP_DELETE;
 		status =
 			put_status(x->node, writeset_put(&x->txn->writes, &x->node->memory, &args));
+		x->node->memory.deleting = false;
 	}
 	result(x, op->code, status);
 	return status;

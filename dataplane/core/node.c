@@ -69,10 +69,11 @@ int node_create(struct node **out, struct store *store, const struct node_config
 	node->next_instance = config->instance_seed ? config->instance_seed : 1;
 	ck_spinlock_init(&node->restore_lock);
 	memory_cache_init(&node->memory, &store->memory);
-	err = txn_table_init(&node->txns, &store->mapper, config->txns_max);
+	err = txn_table_init(&node->txns, &store->mapper, config->txns_max, store->index.seed);
 	if (err)
 		goto free_node;
-	err = outcome_init(&node->outcomes, &store->mapper, config->outcomes_max);
+	err = outcome_init(&node->outcomes, &store->mapper, config->outcomes_max,
+			   store->index.seed);
 	if (err)
 		goto free_txns;
 	reclaim_init(&node->reclaim, store, config->worker, &node->memory);

@@ -6,14 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dataplane/core/bytes.h"
+#include "dataplane/core/txn_id.h"
 
-uint64_t txn_id_ms(const uint8_t id[16])
-{
-	return (uint64_t)load_be32(id) << 16 | (uint64_t)id[4] << 8 | id[5];
-}
-
-int outcome_init(struct outcome_table *table, const struct mapper *mapper, uint32_t size)
+int outcome_init(struct outcome_table *table, const struct mapper *mapper, uint32_t size,
+		 uint64_t seed)
 {
 	uint32_t heads = 64;
 
@@ -23,6 +19,7 @@ int outcome_init(struct outcome_table *table, const struct mapper *mapper, uint3
 	while (heads < 2ull * size) /* most chains are empty: one miss tells an id is new */
 		heads *= 2;
 	table->size = size;
+	table->seed = seed;
 	table->mask = heads - 1;
 	table->ring = mapper_map(mapper, size * sizeof(*table->ring));
 	table->heads = mapper_map(mapper, heads * sizeof(*table->heads));
@@ -41,13 +38,9 @@ void outcome_fini(struct outcome_table *table, const struct mapper *mapper)
 	table->heads = NULL;
 }
 
-/* The last eight bytes of a UUIDv7 are random but for two bits; a mix guards against ids that are
- * chosen to collide. */
 static uint32_t *head_of(const struct outcome_table *table, const uint8_t id[16])
 {
-	uint64_t h = (load_le64(id) ^ load_le64(id + 8)) * 0x9e3779b97f4a7c15ull;
-
-	return &table->heads[(h >> 32) & table->mask];
+	return &table->heads[txn_id_hash(id, table->seed) & table->mask];
 }
 
 void outcome_prefetch(const struct outcome_table *table, const uint8_t id[16])
@@ -58,7 +51,7 @@ void outcome_prefetch(const struct outcome_table *table, const uint8_t id[16])
 const struct outcome *outcome_find(const struct outcome_table *table, const uint8_t id[16])
 {
 	for (uint32_t i = *head_of(table, id); i; i = table->ring[i - 1].next)
-		if (id_equal(table->ring[i - 1].id, id))
+		if (txn_id_equal(table->ring[i - 1].id, id))
 			return &table->ring[i - 1];
 	return NULL;
 }

@@ -32,17 +32,16 @@ struct outcome {
 struct outcome_table {
 	struct outcome *ring;
 	uint32_t *heads; /* index + 1, 0 = empty */
+	uint64_t seed;
 	uint32_t size, mask;
 	uint32_t first, count;
 	uint64_t horizon_ms;
 	uint64_t evicted;
 };
 
-/* Milliseconds since 1970 in a UUIDv7. */
-uint64_t txn_id_ms(const uint8_t id[16]);
-
 /* 0, -EINVAL or -ENOMEM. */
-int outcome_init(struct outcome_table *table, const struct mapper *mapper, uint32_t size);
+int outcome_init(struct outcome_table *table, const struct mapper *mapper, uint32_t size,
+		 uint64_t seed);
 void outcome_fini(struct outcome_table *table, const struct mapper *mapper);
 void outcome_prefetch(const struct outcome_table *table, const uint8_t id[16]);
 const struct outcome *outcome_find(const struct outcome_table *table, const uint8_t id[16]);

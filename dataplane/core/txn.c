@@ -8,7 +8,7 @@
 
 #include <abaft/limits.h>
 
-#include "dataplane/core/bytes.h"
+#include "dataplane/core/txn_id.h"
 
 #define FREEZE_US      (ABAFT_TXN_FREEZE_MS * 1000ull)
 /* How often the intervals are made anew when frozen transactions have ended. */
@@ -16,7 +16,8 @@
 /* Transactions frozen, and wheel entries looked at, per tick. */
 #define STEPS_PER_TICK 256
 
-int txn_table_init(struct txn_table *table, const struct mapper *mapper, uint32_t max)
+int txn_table_init(struct txn_table *table, const struct mapper *mapper, uint32_t max,
+		   uint64_t seed)
 {
 	uint32_t buckets = 64;
 
@@ -26,6 +27,7 @@ int txn_table_init(struct txn_table *table, const struct mapper *mapper, uint32_
 	while (buckets < max)
 		buckets *= 2;
 	table->max = max;
+	table->seed = seed;
 	table->mask = buckets - 1;
 	table->all = mapper_map(mapper, max * sizeof(*table->all));
 	table->buckets = mapper_map(mapper, buckets * sizeof(*table->buckets));
@@ -50,9 +52,7 @@ void txn_table_fini(struct txn_table *table, const struct mapper *mapper)
 
 static struct txn_list *bucket_of(const struct txn_table *table, const uint8_t id[16])
 {
-	uint64_t h = (load_le64(id) ^ load_le64(id + 8)) * 0x9e3779b97f4a7c15ull;
-
-	return &table->buckets[(h >> 32) & table->mask];
+	return &table->buckets[txn_id_hash(id, table->seed) & table->mask];
 }
 
 struct txn *txn_find(const struct txn_table *table, const uint8_t id[16])
@@ -60,7 +60,7 @@ struct txn *txn_find(const struct txn_table *table, const uint8_t id[16])
 	struct txn *txn;
 
 	LIST_FOREACH(txn, bucket_of(table, id), hash)
-	if (id_equal(txn->id, id))
+	if (txn_id_equal(txn->id, id))
 		return txn;
 	return NULL;
 }

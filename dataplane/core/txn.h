@@ -64,6 +64,7 @@ struct txn_table {
 	struct txn *all;
 	struct txn_list free;
 	struct txn_list *buckets;
+	uint64_t seed; /* of the ids' hash */
 	uint32_t mask, open, max;
 	struct txn_list wheel[TXN_WHEEL_SLOTS];
 	uint64_t wheel_at; /* slots that have passed */
@@ -75,7 +76,8 @@ struct txn_table {
 	uint64_t frozen_ever;
 };
 
-int txn_table_init(struct txn_table *table, const struct mapper *mapper, uint32_t max);
+int txn_table_init(struct txn_table *table, const struct mapper *mapper, uint32_t max,
+		   uint64_t seed);
 void txn_table_fini(struct txn_table *table, const struct mapper *mapper);
 struct txn *txn_find(const struct txn_table *table, const uint8_t id[16]);
 /* A new transaction, young and OPEN; NULL when the table is full. */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "dataplane/core/outcome.h"
+#include "dataplane/core/txn_id.h"
 #include "tests/lib/core_packet.h"
 
 static const struct mapper plain = {0};
@@ -34,7 +35,7 @@ static void remembers_state_and_number(void **state)
 {
 	struct outcome_table t;
 
-	assert_int_equal(outcome_init(&t, &plain, 100), 0);
+	assert_int_equal(outcome_init(&t, &plain, 100, 5), 0);
 	assert_null(find(&t, 5, 1));
 	for (uint64_t i = 0; i < 100; i++)
 		add(&t, 5 + i, i);
@@ -58,7 +59,7 @@ static void the_oldest_leave_and_the_horizon_rises(void **state)
 {
 	struct outcome_table t;
 
-	assert_int_equal(outcome_init(&t, &plain, 10), 0);
+	assert_int_equal(outcome_init(&t, &plain, 10, 5), 0);
 	add(&t, 500, 1);
 	add(&t, 300, 2);
 	for (uint64_t i = 3; i <= 10; i++)
@@ -81,7 +82,7 @@ static void turns_round_many_times(void **state)
 {
 	struct outcome_table t;
 
-	assert_int_equal(outcome_init(&t, &plain, 37), 0);
+	assert_int_equal(outcome_init(&t, &plain, 37, 5), 0);
 	for (uint64_t i = 0; i < 5000; i++) {
 		add(&t, i, i);
 		assert_non_null(find(&t, i, i));
@@ -99,8 +100,8 @@ static void a_table_of_one_works(void **state)
 {
 	struct outcome_table t;
 
-	assert_int_equal(outcome_init(&t, &plain, 0), -EINVAL);
-	assert_int_equal(outcome_init(&t, &plain, 1), 0);
+	assert_int_equal(outcome_init(&t, &plain, 0, 5), -EINVAL);
+	assert_int_equal(outcome_init(&t, &plain, 1, 5), 0);
 	add(&t, 9, 1);
 	add(&t, 8, 2);
 	assert_null(find(&t, 9, 1));
@@ -116,9 +117,36 @@ static void an_ids_time_is_its_first_48_bits(void **state)
 	assert_int_equal(txn_id_ms(id), 0x0123456789abull);
 }
 
+/* Ids chosen so that their halves cancel out still spread over the chains (P7). */
+static void chosen_ids_do_not_share_a_chain(void **state)
+{
+	struct outcome_table t;
+	uint32_t longest = 0;
+
+	(void)state;
+	assert_int_equal(outcome_init(&t, &plain, 10000, 12345), 0);
+	for (uint64_t i = 0; i < 10000; i++) {
+		uint8_t id[16];
+
+		store_le64(id, i * 0x10000);
+		store_le64(id + 8, i * 0x10000 ^ 77);
+		outcome_add(&t, id, OUTCOME_ABORTED, (struct vnum){0, 0});
+	}
+	for (uint32_t head = 0; head <= t.mask; head++) {
+		uint32_t length = 0;
+
+		for (uint32_t i = t.heads[head]; i; i = t.ring[i - 1].next)
+			length++;
+		longest = length > longest ? length : longest;
+	}
+	assert_in_range(longest, 1, 12);
+	outcome_fini(&t, &plain);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(chosen_ids_do_not_share_a_chain),
 		cmocka_unit_test(remembers_state_and_number),
 		cmocka_unit_test(the_oldest_leave_and_the_horizon_rises),
 		cmocka_unit_test(turns_round_many_times),

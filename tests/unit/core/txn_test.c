@@ -22,7 +22,7 @@ static void open_bed(struct bed *b)
 
 	memset(b, 0, sizeof(*b));
 	region_open(&b->region, 2);
-	assert_int_equal(txn_table_init(&b->table, &b->region.mapper, MAX), 0);
+	assert_int_equal(txn_table_init(&b->table, &b->region.mapper, MAX, 5), 0);
 	assert_int_equal(store_create(&b->store, &config), 0);
 	reclaim_init(&b->reclaim, b->store, 0, &b->region.cache);
 	b->us = 5000000;
