@@ -29,7 +29,8 @@ struct reader {
 static int take_record(void *arg, uint64_t seq, uint8_t type, const uint8_t *data, uint32_t bytes)
 {
 	struct reader *reader = arg;
-	int err = node_recover(reader->nodes, reader->workers, type, data, bytes);
+	int err = node_recover(reader->nodes, reader->workers, reader->config.number, type, data,
+			       bytes);
 
 	if (err == 0)
 		reader->records++;
@@ -49,6 +50,8 @@ static void *read_log(void *arg)
 
 	reader->err =
 		log_recover(&reader->config, take_record, reader, &reader->tail, why, sizeof(why));
+	if (reader->err == 0)
+		node_recover_end(reader->nodes, reader->config.number);
 	/* take_record's own sentence says more. */
 	if (reader->err != 0 && reader->why[0] == '\0')
 		memcpy(reader->why, why, sizeof(why));
@@ -79,10 +82,14 @@ int recovery_run(struct recovery *recovery, const struct datadir *dir,
 {
 	struct reader readers[ABAFT_WORKERS_MAX];
 	uint32_t started = 0;
+	uint64_t logs = 0;
 	int err = 0;
 
 	memset(recovery, 0, sizeof(*recovery));
 	recovery->elapsed_us = now_us();
+	for (uint32_t i = 0; i < dir->logs_count; i++)
+		logs |= UINT64_C(1) << dir->logs[i] % ABAFT_WORKERS_MAX;
+	node_recover_begin(nodes, logs);
 	for (uint32_t i = 0; i < dir->logs_count && err == 0; i++) {
 		struct reader *reader = &readers[i];
 

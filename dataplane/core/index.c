@@ -304,8 +304,6 @@ struct version *index_prune(struct index *index, struct key_id id, const uint8_t
 	v = v ? atomic_load_explicit(&v->older, memory_order_relaxed) : NULL;
 	for (; v; v = older) {
 		older = atomic_load_explicit(&v->older, memory_order_relaxed);
-		if (v->kind != VERSION_VALUE)
-			continue;
 		version_unbind(v);
 		chain_remove(v);
 		v->newer = pruned;

@@ -67,8 +67,8 @@ bool index_unlink(struct index *index, struct version *version);
  * done, when other versions are there.
  */
 bool index_unlink_key(struct index *index, struct version *tombstone);
-/* Recovery, when nobody reads: unlinks the values below the key's newest version and returns them,
- * linked through `newer`. Tombstones stay. */
+/* Recovery, when nobody reads: unlinks all below the key's newest version and returns them, linked
+ * through `newer`. */
 struct version *index_prune(struct index *index, struct key_id id, const uint8_t *key,
 			    uint32_t bytes);
 void key_free(struct memory_cache *memory, struct key *key);

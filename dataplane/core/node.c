@@ -28,6 +28,7 @@ int store_create(struct store **out, const struct store_config *config)
 	for (uint32_t w = 0; w < ABAFT_WORKERS_MAX; w++)
 		atomic_store_explicit(&store->slot[w].low, UINT64_MAX, memory_order_relaxed);
 	ck_epoch_init(&store->epoch);
+	ck_spinlock_init(&store->restore.lock);
 	store->mapper = (struct mapper){.map = config->map, .unmap = config->unmap};
 	err = index_init(&store->index, &store->mapper, config->keys_max, config->seed);
 	if (err)
@@ -67,7 +68,6 @@ int node_create(struct node **out, struct store *store, const struct node_config
 	if (node->config.deadline_ms == 0)
 		node->config.deadline_ms = ABAFT_TXN_DEADLINE_MS_DEFAULT;
 	node->next_instance = config->instance_seed ? config->instance_seed : 1;
-	ck_spinlock_init(&node->restore_lock);
 	memory_cache_init(&node->memory, &store->memory);
 	err = txn_table_init(&node->txns, &store->mapper, config->txns_max, store->index.seed);
 	if (err)

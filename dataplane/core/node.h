@@ -121,12 +121,18 @@ void node_log_failed(struct node *node, node_done_fn done, void *arg);
  * wants to be called again (UINT64_MAX: not before a packet comes). */
 uint64_t node_tick(struct node *node);
 
-/* Recovery: applies one record of a log; any worker's node may apply any log's records, before
- * the first pass, one thread per log, concurrently. 0, -EBADMSG (no record of ours, or an id that
- * has ended already), -ENOMEM or -ENOSPC (the store is too small for what was committed). */
-int node_recover(struct node *nodes[], uint32_t workers, uint8_t type, const uint8_t *data,
-		 uint32_t bytes);
-/* After all logs: the clocks go above all that was recovered. */
+/*
+ * Recovery, before the first pass. node_recover_begin() says which logs will come (bit n: log n);
+ * without it all might. Then each log's records are applied in order, by one thread for each log,
+ * and node_recover_end() tells that there are no more of it: that lets deleted keys go.
+ * 0, -EBADMSG (no record of ours, or an id that has ended already), -ENOMEM, -ENOSPC or -EBUSY (the
+ * store is too small for what was committed).
+ */
+void node_recover_begin(struct node *nodes[], uint64_t logs);
+int node_recover(struct node *nodes[], uint32_t workers, uint32_t log, uint8_t type,
+		 const uint8_t *data, uint32_t bytes);
+void node_recover_end(struct node *nodes[], uint32_t log);
+/* After all logs: the last tombstones go, and the clocks go above all that was recovered. */
 void node_recovered(struct node *nodes[], uint32_t workers);
 
 const struct node_counters *node_counters(const struct node *node);

@@ -43,7 +43,6 @@ struct node {
 	void *info_arg;
 	uint32_t ahead_count;
 	struct ahead ahead[NODE_AHEAD_MAX];
-	ck_spinlock_t restore_lock; /* recovery only: threads of several logs */
 	char info_text[NODE_INFO_BYTES];
 };
 

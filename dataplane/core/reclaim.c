@@ -290,11 +290,6 @@ uint64_t reclaim_commit(struct reclaim *reclaim, struct commit *commit)
 	return atomic_load_explicit(&reclaim->store->era, memory_order_acquire);
 }
 
-void reclaim_tombstone(struct reclaim *reclaim, struct version *version)
-{
-	retire(reclaim, version, 0);
-}
-
 static bool superseded(const struct version *version)
 {
 	struct version *v = atomic_load_explicit(&version->key->newest, memory_order_acquire);

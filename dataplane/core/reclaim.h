@@ -44,9 +44,6 @@ void reclaim_publish(struct reclaim *reclaim, const struct interval *intervals, 
 uint64_t reclaim_commit(struct reclaim *reclaim, struct commit *commit);
 /* Queues what the commit's version superseded, or itself if it was superseded at birth. */
 void reclaim_superseded(struct reclaim *reclaim, struct version *version, uint64_t era);
-/* Queues a tombstone that recovery installed. */
-void reclaim_tombstone(struct reclaim *reclaim, struct version *version);
-
 /* Undoes index_link() of a version that was never visible and has no value yet. */
 void reclaim_discard(struct reclaim *reclaim, struct version *version);
 /* Frees an unlinked version at once, when there are no readers (recovery), and perhaps its commit.

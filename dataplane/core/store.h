@@ -33,6 +33,15 @@ struct store_slot {
 	} interval[STORE_INTERVALS];
 } __attribute__((aligned(64)));
 
+/* Recovery, under one lock: restore.c. */
+struct restore {
+	ck_spinlock_t lock;
+	/* Each log: time of the last commit applied; UINT64_MAX: nothing more will come of it. */
+	uint64_t time[ABAFT_WORKERS_MAX];
+	struct version *tombstones; /* linked through `next` */
+	uint64_t count, sweep_at;
+};
+
 struct store {
 	struct mapper mapper;
 	struct index index;
@@ -42,6 +51,7 @@ struct store {
 	_Atomic uint64_t era __attribute__((aligned(64)));
 	_Atomic uint64_t era_us; /* when it last ticked */
 	struct store_slot slot[ABAFT_WORKERS_MAX];
+	struct restore restore;
 };
 
 #endif

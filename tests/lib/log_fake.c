@@ -86,12 +86,12 @@ void log_fake_crash(struct log_fake *log)
 	log->reserved = 0;
 }
 
-int log_fake_replay(const struct log_fake *log, uint64_t from, struct node *nodes[],
-		    uint32_t workers)
+int log_fake_replay(const struct log_fake *log, uint32_t number, uint64_t from,
+		    struct node *nodes[], uint32_t workers)
 {
 	for (uint64_t i = from; i < log->durable; i++) {
 		const struct log_fake_record *r = &log->records[i];
-		int err = node_recover(nodes, workers, r->type, r->data, r->bytes);
+		int err = node_recover(nodes, workers, number, r->type, r->data, r->bytes);
 
 		if (err)
 			return err;

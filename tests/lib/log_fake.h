@@ -46,9 +46,9 @@ struct node_log log_fake_ops(struct log_fake *log);
 uint64_t log_fake_sync(struct log_fake *log, uint64_t n);
 /* Forgets what is not durable, as a crash does. */
 void log_fake_crash(struct log_fake *log);
-/* Hands durable records from, from + 1, ... (0: the first) to node_recover(). Returns its first
- * error or 0. */
-int log_fake_replay(const struct log_fake *log, uint64_t from, struct node *nodes[],
-		    uint32_t workers) __attribute__((warn_unused_result));
+/* Hands durable records from, from + 1, ... (0: the first) to node_recover(), as log `number`.
+ * Returns its first error or 0. */
+int log_fake_replay(const struct log_fake *log, uint32_t number, uint64_t from,
+		    struct node *nodes[], uint32_t workers) __attribute__((warn_unused_result));
 
 #endif

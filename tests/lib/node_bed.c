@@ -80,8 +80,11 @@ int bed_restart(struct bed *bed)
 		bed->log[w].reserve_error = 0;
 	}
 	nodes_open(bed);
-	for (uint32_t w = 0; w < bed->workers && err == 0; w++)
-		err = log_fake_replay(&bed->log[w], 0, bed->node, bed->workers);
+	node_recover_begin(bed->node, (1u << bed->workers) - 1);
+	for (uint32_t w = 0; w < bed->workers && err == 0; w++) {
+		err = log_fake_replay(&bed->log[w], w, 0, bed->node, bed->workers);
+		node_recover_end(bed->node, w);
+	}
 	node_recovered(bed->node, bed->workers);
 	return err;
 }
