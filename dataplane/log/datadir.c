@@ -116,7 +116,23 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int list_logs(struct datadir *dir)
+/* The NNN of "log-NNN", or -EINVAL: another name, or a number that no worker has. */
+static int log_number(const char *name)
+{
+	int number = 0;
+
+	if (strlen(name) != strlen("log-NNN"))
+		return -EINVAL;
+	for (const char *at = name + strlen("log-"); *at != '\0'; at++) {
+		if (*at < '0' || *at > '9')
+			return -EINVAL;
+		number = number * 10 + *at - '0';
+	}
+	return number < ABAFT_WORKERS_MAX ? number : -EINVAL;
+}
+
+/* -EINVAL: an entry that is called like a log, but is none of ours; `why` names it. */
+static int list_logs(struct datadir *dir, char *why, size_t why_bytes)
 {
 	struct dirent *entry;
 	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -132,17 +148,20 @@ static int list_logs(struct datadir *dir)
 		return error;
 	}
 	while ((entry = readdir(stream))) {
-		uint32_t number;
-		int end = 0;
+		int number;
 
-		if (sscanf(entry->d_name, "log-%3u%n", &number, &end) != 1 ||
-		    entry->d_name[end] != '\0' || end != 7)
+		if (strncmp(entry->d_name, "log-", 4) != 0)
 			continue;
-		if (dir->logs_count == ABAFT_WORKERS_MAX) {
-			error = -E2BIG;
+		number = log_number(entry->d_name);
+		if (number < 0) {
+			snprintf(why, why_bytes,
+				 "data directory %s: %s is no log: those are log-000 to log-%03d; "
+				 "move it elsewhere",
+				 dir->path, entry->d_name, ABAFT_WORKERS_MAX - 1);
+			error = -EINVAL;
 			break;
 		}
-		dir->logs[dir->logs_count++] = number;
+		dir->logs[dir->logs_count++] = (uint32_t)number;
 	}
 	closedir(stream);
 	qsort(dir->logs, dir->logs_count, sizeof(dir->logs[0]), by_number);
@@ -185,11 +204,10 @@ static int take_lock(struct datadir *dir, bool daemon, char *why, size_t why_byt
 
 static int identify(struct datadir *dir, bool daemon, char *why, size_t why_bytes)
 {
-	int error = list_logs(dir);
+	int error = list_logs(dir, why, why_bytes);
 
-	if (error == -E2BIG)
-		return refuse(error, why, why_bytes, dir->path,
-			      "more logs than workers there can be");
+	if (error == -EINVAL)
+		return error;
 	if (error) {
 		errno = -error;
 		return refuse_errno(why, why_bytes, dir->path, "cannot list it");

@@ -32,7 +32,8 @@ struct datadir {
 /*
  * Opens the data directory at `path` for a daemon, or creates it (with a new random identity).
  * Returns 0, -EBUSY (another process uses it), -EBADMSG (the identity is damaged, missing beside
- * logs, or of another format), or what a syscall said; `why` gets a sentence for people.
+ * logs, or of another format), -EINVAL (an entry beginning with "log-" is no log of a worker there
+ * can be), or what a syscall said; `why` gets a sentence for people.
  */
 int datadir_open(struct datadir *dir, const char *path, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));

@@ -100,12 +100,37 @@ static void logs_are_listed_in_order(void **state)
 	datadir_close(&a);
 	make_log(*state, "log-010");
 	make_log(*state, "log-002");
-	make_log(*state, "log-0");
-	make_log(*state, "log-0031");
+	make_log(*state, "log-063");
+	make_log(*state, "lost+found");
 	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
-	assert_int_equal(a.logs_count, 2);
+	assert_int_equal(a.logs_count, 3);
 	assert_int_equal(a.logs[0], 2);
 	assert_int_equal(a.logs[1], 10);
+	assert_int_equal(a.logs[2], 63);
+	datadir_close(&a);
+}
+
+/* A number is an index of what recovery keeps for each worker. */
+static void names_that_are_no_logs_are_refused(void **state)
+{
+	static const char *const names[] = {"log-064", "log-999", "log--01", "log-+01", "log- 01",
+					    "log-01x", "log-0",	  "log-",    "log-0031"};
+	struct datadir a;
+	char path[512];
+
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	datadir_close(&a);
+	make_log(*state, "log-000");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		make_log(*state, names[i]);
+		assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), -EINVAL);
+		assert_non_null(strstr(why, names[i]));
+		assert_non_null(strstr(why, "move it"));
+		snprintf(path, sizeof(path), "%s/%s", (char *)*state, names[i]);
+		assert_int_equal(rmdir(path), 0);
+	}
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	assert_int_equal(a.logs_count, 1);
 	datadir_close(&a);
 }
 
@@ -143,9 +168,13 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(identity_is_made_once),	   CASE(directory_is_created),
-		CASE(second_daemon_is_refused),	   CASE(readers_share),
-		CASE(logs_are_listed_in_order),	   CASE(logs_without_identity_are_refused),
+		CASE(identity_is_made_once),
+		CASE(directory_is_created),
+		CASE(second_daemon_is_refused),
+		CASE(readers_share),
+		CASE(logs_are_listed_in_order),
+		CASE(names_that_are_no_logs_are_refused),
+		CASE(logs_without_identity_are_refused),
 		CASE(damaged_identity_is_refused),
 	};
 
