@@ -371,14 +371,9 @@ int daemon_stop(struct daemon *d)
 
 int daemon_log_error(const struct daemon *d, int *no_room)
 {
-	*no_room = 0;
-	for (uint32_t w = 0; w < d->workers; w++) {
-		int err = worker_log_error(d->threads[w].worker);
+	struct worker *workers[ABAFT_WORKERS_MAX];
 
-		if (err != 0) {
-			*no_room = worker_log_no_room(d->threads[w].worker);
-			return err;
-		}
-	}
-	return 0;
+	for (uint32_t w = 0; w < d->workers; w++)
+		workers[w] = d->threads[w].worker;
+	return workers_log_error(workers, d->workers, no_room);
 }

@@ -580,3 +580,23 @@ int worker_log_no_room(const struct worker *w)
 {
 	return ck_pr_load_int(&w->log_no_room);
 }
+
+int workers_log_error(struct worker *const workers[], uint32_t count, int *no_room)
+{
+	int full = 0;
+
+	*no_room = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		int err = worker_log_error(workers[i]);
+
+		if (err != 0 && err != -ENOSPC) {
+			*no_room = 0;
+			return err;
+		}
+		if (err != 0 && full == 0) {
+			full = err;
+			*no_room = worker_log_no_room(workers[i]);
+		}
+	}
+	return full;
+}

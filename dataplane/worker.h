@@ -78,5 +78,7 @@ const struct worker_counters *worker_counters(const struct worker *worker);
 int worker_log_error(const struct worker *worker);
 /* Why, while that is -ENOSPC, the log found no room (log_stats.no_room). Any thread. */
 int worker_log_no_room(const struct worker *worker);
+/* Of all: a failed log's errno before a full one's, else 0. `no_room` as above, of the same log. */
+int workers_log_error(struct worker *const workers[], uint32_t count, int *no_room);
 
 #endif

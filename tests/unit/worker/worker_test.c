@@ -155,6 +155,27 @@ static void a_full_log_is_not_failed(void **state)
 	rig_stop(&rig);
 }
 
+/* Of several logs the one that needs a restart is told. */
+static void a_full_log_hides_no_failed_one(void **state)
+{
+	int no_room;
+
+	for (uint32_t full = 0; full < 2; full++) {
+		rig_start(&rig, 2);
+		assert_int_equal(workers_log_error(rig.worker, 2, &no_room), 0);
+		rig_fail(&rig, full, -ENOSPC);
+		for (int ms = 0; ms < 5000 && worker_log_error(rig.worker[full]) == 0; ms++)
+			usleep(1000);
+		assert_int_equal(workers_log_error(rig.worker, 2, &no_room), -ENOSPC);
+		assert_int_equal(no_room, -EDQUOT);
+		rig_fail(&rig, 1 - full, -EIO);
+		for (int ms = 0; ms < 5000 && worker_log_error(rig.worker[1 - full]) == 0; ms++)
+			usleep(1000);
+		assert_int_equal(workers_log_error(rig.worker, 2, &no_room), -EIO);
+		rig_stop(&rig);
+	}
+}
+
 /* The end waits for commits under way, on both workers, and takes no new transactions. */
 static void the_end_drains(void **state)
 {
@@ -227,6 +248,7 @@ int main(void)
 		cmocka_unit_test(a_full_ring_says_busy),
 		cmocka_unit_test(a_failed_log_is_told),
 		cmocka_unit_test(a_full_log_is_not_failed),
+		cmocka_unit_test(a_full_log_hides_no_failed_one),
 		cmocka_unit_test(the_end_drains),
 		cmocka_unit_test(other_frames_are_counted),
 		cmocka_unit_test(wrong_checksums_are_dropped),
