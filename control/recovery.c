@@ -26,6 +26,22 @@ struct reader {
 	char why[RECOVERY_WHY_BYTES];
 };
 
+/* What to do when node_recover() says `err`. */
+static const char *advice(int err)
+{
+	switch (err) {
+	case -ENOMEM:
+		return "the values do not fit; raise memory";
+	case -ENOSPC:
+		return "the keys do not fit; raise keys";
+	case -EBUSY:
+		return "too many logs have versions of one of its keys; start with as many workers "
+		       "as there are logs";
+	default:
+		return strerror(-err);
+	}
+}
+
 static int take_record(void *arg, uint64_t seq, uint8_t type, const uint8_t *data, uint32_t bytes)
 {
 	struct reader *reader = arg;
@@ -37,9 +53,7 @@ static int take_record(void *arg, uint64_t seq, uint8_t type, const uint8_t *dat
 	else
 		snprintf(reader->why, sizeof(reader->why),
 			 "log-%03u: record %llu (type %u, %u bytes) cannot be applied: %s",
-			 reader->config.number, (unsigned long long)seq, type, bytes,
-			 err == -ENOMEM || err == -ENOSPC ? "it does not fit; raise memory or keys"
-							  : strerror(-err));
+			 reader->config.number, (unsigned long long)seq, type, bytes, advice(err));
 	return err;
 }
 

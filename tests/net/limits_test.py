@@ -64,6 +64,26 @@ def memory_for_values(tap):
             node.start()
 
 
+def too_small_to_restart(tap):
+    """A node restarted with room for less than it has committed says what to raise"""
+    with Node() as node, client.Client(timeout_ms=2000) as peer:
+        errors = [peer.write({b'r-%d-%d' % (i, j): bytes(64 * KIB) for j in range(16)})
+                  for i in range(12)]
+        tap.equal(set(errors), {0}, 'restart: 192 keys, 12 MiB')
+        for name, small, fits in (('keys', '64', '16384'), ('memory', '8M', '64M')):
+            tap.equal(node.stop(), 0, f'restart: clean stop, {name}')
+            node.keys[name] = small
+            try:
+                node.start()
+                tap.ok(False, f'restart: {name} = {small} is refused', 'it started')
+            except Failed as failed:
+                last = str(failed).splitlines()[-1]
+                tap.ok(last.endswith(f'do not fit; raise {name}'), f'restart: raise {name}', last)
+            node.keys[name] = fits
+            node.start()
+        tap.equal(peer.read(b'r-11-15'), (0, bytes(64 * KIB)), 'restart: with room all is there')
+
+
 def memory_is_reused(tap):
     """Overwritten and deleted values are freed"""
     with Node(memory='8M') as node, client.Client(timeout_ms=2000) as peer:
@@ -171,8 +191,8 @@ def main():
         skip_all(reason)
     tap = Tap()
     enter_namespace()
-    for case in (open_transactions, keys_of_the_index, memory_for_values, memory_is_reused,
-                 one_transaction, log_space, outcomes_remembered, flood):
+    for case in (open_transactions, keys_of_the_index, memory_for_values, too_small_to_restart,
+                 memory_is_reused, one_transaction, log_space, outcomes_remembered, flood):
         tap.case(case)
     tap.done()
 
