@@ -163,8 +163,7 @@ static void slot_refuse(struct worker *w, struct slot *slot, enum abaft_error st
 	uint32_t bytes = 0;
 
 	if (!node_refuse(slot_payload(slot), slot->view.payload_len, w->scratch, &bytes,
-			 (uint16_t)status, w->config.workers) ||
-	    bytes > frame_reply_room(&slot->frame, &slot->view))
+			 (uint16_t)status, w->config.workers))
 		bytes = 0;
 	slot->answer_bytes = bytes;
 	memcpy(slot_payload(slot), w->scratch, bytes);
@@ -185,7 +184,7 @@ static void slot_execute(struct worker *w, struct slot *slot)
 	}
 	verdict = node_execute(w->config.node, slot_payload(slot), slot->view.payload_len,
 			       w->scratch, &bytes, slot);
-	if (verdict == NODE_DROP || bytes > frame_reply_room(&slot->frame, &slot->view))
+	if (verdict == NODE_DROP)
 		bytes = 0;
 	slot->answer_bytes = bytes;
 	memcpy(slot_payload(slot), w->scratch, bytes);
@@ -291,6 +290,10 @@ static void receive(struct worker *w)
 
 		if (result == FRAME_OK && !port_is_ours(w, &slot->view))
 			result = FRAME_NOT_OURS;
+		/* Any answer fits, or nothing is executed. */
+		if (result == FRAME_OK &&
+		    frame_reply_room(&frames[i], &slot->view) < ABAFT_PACKET_BYTES_MAX)
+			result = FRAME_CUT;
 		if (result != FRAME_OK) {
 			frame_other(w, &frames[i], result);
 			slot_free(w, slot);

@@ -35,7 +35,7 @@
 	X(handed_over,        "requests that another worker owned, handed over")                   \
 	X(handover_full,      "requests answered BUSY because the hand-over ring was full")        \
 	X(drop_not_ours,      "frames that are not abaft's")                                       \
-	X(drop_frame,         "frames cut short or with contradicting lengths")                    \
+	X(drop_frame,         "frames cut short, contradictory, or without room to answer")        \
 	X(drop_checksum,      "frames with a wrong checksum")                                      \
 	X(arp,                "ARP requests answered")                                             \
 	X(nd,                 "neighbour solicitations answered")                                  \

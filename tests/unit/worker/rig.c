@@ -152,10 +152,16 @@ static int port_sleep_fd(struct port *port)
 
 static const struct port_ops ops = {port_rx, port_tx, port_release, port_sleep_fd};
 
+void rig_frame_room(struct rig *rig, uint32_t bytes)
+{
+	assert_true(bytes <= FRAME_ROOM);
+	rig->frame_room = bytes;
+}
+
 void rig_send_frame(struct rig *rig, const uint8_t *bytes, uint32_t count, uint32_t flags)
 {
 	struct rig_port *p = &rig->port;
-	struct frame frame = {.len = count, .room = FRAME_ROOM, .flags = flags};
+	struct frame frame = {.len = count, .room = rig->frame_room, .flags = flags};
 
 	frame.handle = malloc(FRAME_ROOM);
 	frame.data = frame.handle;
@@ -290,6 +296,7 @@ void rig_start(struct rig *rig, uint32_t workers)
 
 	memset(rig, 0, sizeof(*rig));
 	rig->workers = workers;
+	rig->frame_room = FRAME_ROOM;
 	rig->port.port.ops = &ops;
 	pthread_mutex_init(&rig->port.lock, NULL);
 	rig->port.fd = eventfd(0, EFD_NONBLOCK);

@@ -56,6 +56,7 @@ struct rig {
 	int ended[RIG_WORKERS_MAX];
 
 	uint32_t ids;
+	uint32_t frame_room;
 };
 
 void rig_start(struct rig *rig, uint32_t workers);
@@ -67,6 +68,8 @@ void rig_id(struct rig *rig, uint8_t id[16], uint32_t worker);
 void rig_send(struct rig *rig, uint16_t udp_port, const uint8_t *payload, uint32_t bytes);
 /* The same for any bytes of a frame. */
 void rig_send_frame(struct rig *rig, const uint8_t *bytes, uint32_t count, uint32_t flags);
+/* From now on frames have this much room. */
+void rig_frame_room(struct rig *rig, uint32_t bytes);
 /* Waits until `count` answers have been sent in all (bounded); returns how many there are. */
 uint32_t rig_wait_sent(struct rig *rig, uint32_t count);
 /* Status of the last result, or of the refusal, in answer `i`; -1 if it is no answer. */

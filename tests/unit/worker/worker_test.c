@@ -222,6 +222,23 @@ static void other_frames_are_counted(void **state)
 	assert_int_equal(counters(0)->requests, 2);
 }
 
+/* No request is executed whose answer could not be sent. */
+static void frames_without_room_are_dropped(void **state)
+{
+	const uint32_t headers = 14 + 20 + 8;
+
+	rig_start(&rig, 1);
+	rig_frame_room(&rig, headers + ABAFT_PACKET_BYTES_MAX - 1);
+	send_txn(0, "a", "1");
+	rig_frame_room(&rig, headers + ABAFT_PACKET_BYTES_MAX);
+	send_txn(0, "b", "1");
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	assert_int_equal(rig_status(&rig, 0), ABAFT_OK);
+	rig_stop(&rig);
+	assert_int_equal(counters(0)->drop_frame, 1);
+	assert_int_equal(counters(0)->requests, 1);
+}
+
 static void wrong_checksums_are_dropped(void **state)
 {
 	uint8_t frame[64] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 50};
@@ -251,6 +268,7 @@ int main(void)
 		cmocka_unit_test(a_full_log_hides_no_failed_one),
 		cmocka_unit_test(the_end_drains),
 		cmocka_unit_test(other_frames_are_counted),
+		cmocka_unit_test(frames_without_room_are_dropped),
 		cmocka_unit_test(wrong_checksums_are_dropped),
 	};
 
