@@ -310,6 +310,27 @@ static void receive(struct worker *w)
 		slot_route(w, burst[i]);
 }
 
+/* As receive() does with the own port's: the whole burst's keys first, then one by one. */
+static void borrow(struct worker *w, uint32_t peer)
+{
+	struct slot *burst[BORROW_BURST];
+	uint32_t count = 0;
+
+	while (count < BORROW_BURST) {
+		struct slot *slot = handover_borrow(w->config.handover, w->config.number, peer);
+
+		if (slot == NULL)
+			break;
+		burst[count++] = slot;
+		node_ahead(w->config.node, slot_payload(slot), slot->view.payload_len);
+	}
+	if (count == 0)
+		return;
+	node_ahead_run(w->config.node);
+	for (uint32_t i = 0; i < count; i++)
+		slot_execute(w, burst[i]);
+}
+
 static void serve_peers(struct worker *w)
 {
 	struct handover *handover = w->config.handover;
@@ -319,12 +340,7 @@ static void serve_peers(struct worker *w)
 	for (uint32_t peer = 0; peer < w->config.workers; peer++) {
 		if (peer == self)
 			continue;
-		for (uint32_t i = 0; i < BORROW_BURST; i++) {
-			slot = handover_borrow(handover, self, peer);
-			if (slot == NULL)
-				break;
-			slot_execute(w, slot);
-		}
+		borrow(w, peer);
 		while (w->lent != 0 && (slot = handover_take_back(handover, self, peer)) != NULL) {
 			w->lent--;
 			w->worked = true;
