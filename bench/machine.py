@@ -64,9 +64,9 @@ def describe(build, directory=None):
 
 
 def precedence(first):
-    """Before whatever else runs on this machine, or as usual again: for one that cannot be had alone.
-    The others hardly run while a round lasts. Nor do the kernel's threads that end a sync, so it is
-    not for what waits for the disk."""
+    """Before whatever else runs on this machine, or as usual again: for one that cannot be had
+    alone. The others hardly run while a round lasts. Nor do the kernel's threads that end a sync,
+    so it is not for what waits for the disk."""
     if os.getsid(0) != os.getpid():
         os.setsid()
     nice = -20 if first else 0
