@@ -78,6 +78,7 @@ struct worker {
 	int log_no_room;
 	bool worked;
 	bool closed; /* refuses every request */
+	bool quiet;
 	bool drained;
 	uint32_t tx_count;
 	struct frame tx[TX_FRAMES];
@@ -470,15 +471,27 @@ static void idle(struct worker *w)
 	sleep_now(w);
 }
 
-/* I4: said once, and true from then on, as a closed worker takes nothing new. */
+/*
+ * First all workers serve until nobody has an open transaction, as a request may come by any
+ * worker's port. Then I4: said once, and true from then on, as a closed worker takes nothing new.
+ */
 static void drain(struct worker *w)
 {
-	w->closed |= w->now_us > w->stop_us + DRAIN_OPEN_US;
+	struct worker_group *group = w->config.group;
+	bool late = w->now_us > w->stop_us + DRAIN_OPEN_US;
+
+	if (!w->quiet && (late || node_counters(w->config.node)->txns_open == 0)) {
+		w->quiet = true;
+		ck_pr_inc_32(&group->quiet);
+	}
+	w->closed |= late;
+	if (!w->closed && ck_pr_load_32(&group->quiet) != w->config.workers)
+		return;
 	if (w->drained || w->parked != 0 || w->lent != 0 || log_busy(w->config.log))
 		return;
 	w->closed = true;
 	w->drained = true;
-	ck_pr_inc_32(&w->config.group->drained);
+	ck_pr_inc_32(&group->drained);
 }
 
 /* True when the loop must end. */

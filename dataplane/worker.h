@@ -40,6 +40,7 @@ struct steer_port;
 /* What the workers of a process share about their end. Zeroed by the caller. */
 struct worker_group {
 	uint32_t stop;	  /* set by worker_group_stop() */
+	uint32_t quiet;	  /* workers whose open transactions have ended, or their time is up */
 	uint32_t drained; /* workers that have said so (I4) */
 };
 
@@ -69,7 +70,8 @@ void worker_destroy(struct worker *worker);
  * then commits may still be in flight, unacknowledged. */
 int worker_run(struct worker *worker) __attribute__((warn_unused_result));
 
-/* Tells all workers to refuse new requests with STOPPING, drain and return. Any thread. */
+/* Tells all workers to refuse new transactions with STOPPING, to let open ones end for a second,
+ * then to drain and return. Any thread. */
 void worker_group_stop(struct worker_group *group, struct handover *handover, uint32_t workers);
 
 /* One writer, the worker's thread; readers take values that may be a moment old. */

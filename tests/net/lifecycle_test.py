@@ -164,6 +164,27 @@ def stop_under_load(tap):
         peer.close()
 
 
+def stop_with_open_transactions(tap):
+    """SIGTERM lets a transaction under way commit, for a second; new ones are refused"""
+    with Node(workers=2) as node:
+        peer = node.peer()
+        ids = [wire.new_id(worker=w, workers=2) for w in range(2)]
+        for txn in ids:
+            peer.ask(txn, wire.put(b'open-' + txn, b'v'))
+        begin = time.monotonic()
+        node.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        tap.equal(peer.write({b'late': b'v'}), wire.STOPPING, 'open: a new one gets STOPPING')
+        tap.equal([peer.ask(txn, wire.op(wire.COMMIT), seq=1).codes for txn in ids],
+                  [[wire.OK]] * 2, 'open: both commit')
+        tap.equal(node.stop(), 0, 'open: clean stop')
+        tap.ok(time.monotonic() - begin < 5, f'open: within {time.monotonic() - begin:.1f} s')
+        node.start()
+        tap.equal(peer.read(*[b'open-' + txn for txn in ids]), [b'v'] * 2, 'open: both are there')
+        tap.equal(peer.read(b'late'), [None], 'open: the late one is not')
+        peer.close()
+
+
 def told_to_systemd(tap):
     """Type=notify: READY=1 when it serves, STOPPING=1 when it ends"""
     path = f'/var/tmp/abaft-notify-{os.getpid()}'
@@ -241,8 +262,8 @@ def main():
         skip_all(reason)
     tap = Tap()
     enter_namespace()
-    for case in (clean_stop, killed, two_at_once, worker_counts, stop_under_load, told_to_systemd,
-                 configuration, quiet_when_idle):
+    for case in (clean_stop, killed, two_at_once, worker_counts, stop_under_load,
+                 stop_with_open_transactions, told_to_systemd, configuration, quiet_when_idle):
         tap.case(case)
     tap.done()
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -199,6 +200,69 @@ static void the_end_drains(void **state)
 	rig_stop(&rig);
 }
 
+static void send_put(const uint8_t id[16])
+{
+	struct packet packet;
+
+	packet_begin(&packet, id, 0, 0, 0, 0, ABAFT_FLAG_OPEN);
+	packet_put(&packet, "open", 4, "1", 1);
+	rig_send(&rig, RIG_UDP_PORT, packet.bytes, packet_finish(&packet));
+}
+
+static void send_commit(const uint8_t id[16])
+{
+	struct packet packet;
+
+	packet_begin(&packet, id, 0, 0, 1, 0, ABAFT_FLAG_OPEN);
+	packet_commit(&packet);
+	rig_send(&rig, RIG_UDP_PORT, packet.bytes, packet_finish(&packet));
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Told to stop, both workers serve until the open transactions have ended; new ones are refused. */
+static void open_transactions_may_end(void **state)
+{
+	for (uint32_t owner = 0; owner < 2; owner++) {
+		uint8_t id[16];
+
+		rig_start(&rig, 2);
+		rig_id(&rig, id, owner);
+		send_put(id);
+		assert_int_equal(rig_wait_sent(&rig, 1), 1);
+		worker_group_stop(&rig.group, rig.handover, 2);
+		usleep(100000);
+		send_txn(0, "late", "1");
+		send_txn(1, "late", "1");
+		assert_int_equal(rig_wait_sent(&rig, 3), 3);
+		assert_int_equal(rig_count(&rig, ABAFT_STOPPING), 2);
+		send_commit(id);
+		assert_int_equal(rig_wait_sent(&rig, 4), 4);
+		assert_int_equal(rig_status(&rig, 3), ABAFT_OK);
+		rig_stop(&rig);
+	}
+}
+
+/* One that does not end is waited for no longer than a second. */
+static void open_transactions_do_not_hold_the_end(void **state)
+{
+	uint64_t begin_ms = now_ms();
+	uint8_t id[16];
+
+	rig_start(&rig, 2);
+	rig_id(&rig, id, 1);
+	send_put(id);
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	rig_stop(&rig);
+	assert_true(now_ms() - begin_ms >= 1000 && now_ms() - begin_ms < 8000);
+}
+
 static void other_frames_are_counted(void **state)
 {
 	uint8_t arp[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 2, 8, 6};
@@ -267,6 +331,8 @@ int main(void)
 		cmocka_unit_test(a_full_log_is_not_failed),
 		cmocka_unit_test(a_full_log_hides_no_failed_one),
 		cmocka_unit_test(the_end_drains),
+		cmocka_unit_test(open_transactions_may_end),
+		cmocka_unit_test(open_transactions_do_not_hold_the_end),
 		cmocka_unit_test(other_frames_are_counted),
 		cmocka_unit_test(frames_without_room_are_dropped),
 		cmocka_unit_test(wrong_checksums_are_dropped),
