@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/command/hex.h"
 #include "tools/command/script.h"
 
 /* Reads from `in`, writes to `out`, which never overtakes it: a word only gets shorter. */
@@ -13,17 +14,6 @@ struct splitter {
 	char *out;
 	char *error;
 };
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 static bool complain(struct splitter *s, const char *text)
 {

@@ -2,6 +2,7 @@
 /*
  * tag.c - writes and reads the tag at the beginning of a value; see tag.h for the format.
  */
+#include "tools/command/hex.h"
 #include "tools/history/tag.h"
 
 #include <errno.h>
@@ -16,17 +17,6 @@ static bool plain(unsigned char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 	       c == '_' || c == '.' || c == ':' || c == '-';
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 ssize_t tag_escape(char *out, size_t out_bytes, const void *key, size_t key_bytes)
@@ -59,8 +49,8 @@ ssize_t tag_unescape(void *out, size_t out_bytes, const char *text, size_t len)
 		if (at == out_bytes)
 			return -ENOSPC;
 		if (text[i] == '%') {
-			int high = len - i > 2 ? hex_value(text[i + 1]) : -1;
-			int low = len - i > 2 ? hex_value(text[i + 2]) : -1;
+			int high = len - i > 2 ? hex_digit(text[i + 1]) : -1;
+			int low = len - i > 2 ? hex_digit(text[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				return -EBADMSG;
@@ -99,8 +89,8 @@ int tag_id_parse(const char *text, size_t len, struct abaft_id *out)
 
 		if ((i == 4 || i == 6 || i == 8 || i == 10) && text[at++] != '-')
 			return -EBADMSG;
-		high = hex_value(text[at++]);
-		low = hex_value(text[at++]);
+		high = hex_digit(text[at++]);
+		low = hex_digit(text[at++]);
 		if (high < 0 || low < 0)
 			return -EBADMSG;
 		out->bytes[i] = (uint8_t)(high << 4 | low);
