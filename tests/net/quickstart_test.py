@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +18,17 @@ import node  # noqa: E402
 import tap  # noqa: E402
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else f'{node.ROOT}/build')
-QUICKSTART = (f'{node.ROOT}/tools/quickstart', '--build', BUILD, '--seconds', '2')
 ABAFT = f'{BUILD}/tools/abaft'
 FOLDER = tempfile.TemporaryDirectory(prefix='abaft-quickstart-test-', dir='/var/tmp')
 # Beside other runs of this test on this machine.
 os.environ['TMPDIR'] = FOLDER.name
 os.environ['QUICKSTART_KEPT'] = f'{FOLDER.name}/kept'
+# A daemon that may be built again while it runs.
+ABAFTD = f'{FOLDER.name}/build/control/abaftd'
+os.makedirs(f'{FOLDER.name}/build/control')
+shutil.copy(f'{BUILD}/control/abaftd', ABAFTD)
+os.symlink(f'{BUILD}/tools', f'{FOLDER.name}/build/tools')
+QUICKSTART = (f'{node.ROOT}/tools/quickstart', '--build', f'{FOLDER.name}/build', '--seconds', '2')
 
 
 def left_behind():
@@ -51,6 +57,20 @@ def all_below(pid):
     return found + [pid for child in found for pid in all_below(child)]
 
 
+def kept_pid():
+    with open(os.environ['QUICKSTART_KEPT']) as file:
+        return int(file.readline())
+
+
+def gone(pid):
+    """Ended; who started it may not have asked yet."""
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rsplit(')', 1)[1].split()[0] == 'Z'
+    except OSError:
+        return True
+
+
 def kept(t):
     """The whole way, and a node that stays until it is told to go."""
     before = left_behind()
@@ -65,11 +85,35 @@ def kept(t):
     t.equal(done.returncode, 0, 'the node is there and works')
     code, out = run('--keep')
     t.ok(code == 1 and '--stop' in out, 'a second one is refused, with what to do', out)
+    pid = kept_pid()
+    os.unlink(ABAFTD)
+    shutil.copy(f'{BUILD}/control/abaftd', ABAFTD)
+    t.ok(os.readlink(f'/proc/{pid}/exe').endswith(' (deleted)'), 'the daemon was built again')
     code, out = run('--stop')
     t.equal(code, 0, 'the node is stopped')
+    t.ok(gone(pid), 'its process has gone')
     t.equal(left_behind(), before, 'nothing is left behind')
     code, out = run('--stop')
     t.ok(code == 1 and 'no node' in out, 'stopping again says that there is none', out)
+
+
+def kept_and_killed(t):
+    """A node left by --keep that died: --stop undoes what it could not."""
+    before = left_behind()
+    code, out = run('--keep')
+    t.equal(code, 0, 'it ends well')
+    during = left_behind()
+    t.equal(during['sysctls'], ['1', '1'], 'the node set the sysctls')
+    pid = kept_pid()
+    os.kill(pid, signal.SIGKILL)
+    for _ in range(100):
+        if gone(pid) and not left_behind()['xdp']:
+            break
+        time.sleep(0.1)
+    t.equal(left_behind()['sysctls'], ['1', '1'], 'killed, it left them')
+    code, out = run('--stop')
+    t.ok(code == 0 and 'had died' in out, '--stop says that it had died', out)
+    t.equal(left_behind(), before, 'nothing is left behind')
 
 
 def ended(t, number, text):
@@ -109,6 +153,7 @@ def main():
     node.enter_namespace()
     t = tap.Tap()
     t.case(kept)
+    t.case(kept_and_killed)
     t.case(ended, signal.SIGTERM, 'the demonstration')
     t.case(ended, signal.SIGINT, 'a second load')
     t.case(wrong)
