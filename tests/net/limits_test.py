@@ -17,6 +17,14 @@ COMMIT = op(wire.COMMIT)
 KIB, MIB = 1 << 10, 1 << 20
 
 
+def wait_for(node, condition, timeout_s=5):
+    """The node's facts when they are as wanted, or at the end of the time."""
+    end = time.monotonic() + timeout_s
+    while not condition(info := node.info()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return info
+
+
 def open_transactions(tap):
     """More open transactions than there is room for"""
     with Node(txns=8) as node:
@@ -121,6 +129,27 @@ def one_transaction(tap):
         peer.close()
 
 
+def versions_held(tap):
+    """What an old transaction may still read is held back, counted, and freed at its end"""
+    with Node() as node:
+        peer, txn = node.peer(), new_id()
+        keys = [b'held-%d' % i for i in range(4)]
+        peer.write({key: b'old' for key in keys})
+        tap.equal(peer.ask(txn, get(keys[0])).codes, [wire.OK], 'held: it reads one of four keys')
+        tap.equal(node.info()['versions_held'], 0, 'held: none at first')
+        for i in range(3):
+            peer.write({key: b'new-%d' % i for key in keys})
+        info = wait_for(node, lambda info: info['versions_held'] >= 4)
+        tap.ok(info['versions_held'] >= 4 and info['txns_frozen'] == 1, 'held: when it is old',
+               info['versions_held'], info['txns_frozen'])
+        results = peer.ask(txn, *[get(key) for key in keys], op(wire.ABORT), seq=1).results
+        tap.equal([r.data for r in results[:4]], [b'old'] * 4, 'held: it still reads them')
+        info = wait_for(node, lambda info: info['versions_held'] == 0)
+        tap.equal(info['versions_held'], 0, 'held: none at its end')
+        tap.ok(info['versions_freed'] >= 12, 'held: all were freed', info['versions_freed'])
+        peer.close()
+
+
 def log_space(tap):
     """A log that may take no more: commits get NO_SPACE, reads go on, a restart finds all"""
     with Node(log_bytes_max='16M', segment_size='8M', memory='64M') as node:
@@ -192,7 +221,8 @@ def main():
     tap = Tap()
     enter_namespace()
     for case in (open_transactions, keys_of_the_index, memory_for_values, too_small_to_restart,
-                 memory_is_reused, one_transaction, log_space, outcomes_remembered, flood):
+                 memory_is_reused, one_transaction, versions_held, log_space, outcomes_remembered,
+                 flood):
         tap.case(case)
     tap.done()
 

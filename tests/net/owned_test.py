@@ -72,6 +72,12 @@ def owned(tap):
         tap.equal(after['steer_drop_magic'], info['steer_drop_magic'] + 1,
                   'owned: the port\'s steering drops what is malformed')
         tap.equal(after['refused_magic'], info['refused_magic'], 'owned: ... before the core')
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.sendto(wire.MAGIC, ('10.8.0.1', 7400))
+        time.sleep(0.1)
+        short = peer.info()
+        tap.equal([short[name] - after[name] for name in ('steer_drop_short', 'refused_short')],
+                  [1, 0], 'owned: and what is too short')
         peer.close()
         tap.equal(node.stop(), 0, 'owned: clean stop')
     tap.ok(not os.path.exists('/sys/class/net/abaft0') and 'abaft0' not in run('ip', 'link'),

@@ -57,6 +57,20 @@ def raw_too_large_is_refused(tap, node):
     tap.ok(node.info()['refused_too_large'] > before, 'raw: refused_too_large counts it')
 
 
+def parts_are_counted(tap, node):
+    """What does not fit in one answer is fetched by parts, each counted"""
+    raw = node.peer()
+    tap.equal(raw.write({b'parts': bytes(512)}), wire.OK, 'parts: write')
+    before = node.info()
+    parts = [wire.op(wire.GET_PART, b'parts', offset=at, want=256) for at in (0, 256)]
+    results = raw.ask(wire.new_id(), *parts, wire.op(wire.COMMIT)).results
+    tap.equal([len(r.data) for r in results], [256, 256, 0], 'parts: two')
+    after = node.info()
+    tap.equal([after[name] - before[name] for name in ('get_parts', 'gets')], [2, 0],
+              'parts: get_parts counts them')
+    raw.close()
+
+
 def deletes_and_overwrites(tap, peer, where):
     """Deletes hide a key, later puts bring it back, sizes may change"""
     tap.equal(peer.write({b'd': value_of(9000)}), 0, f'{where}: write')
@@ -95,6 +109,7 @@ def main():
     with Node() as node:
         all_cases(tap, node, client.Client, 'lo, IPv4, 1 worker')
         tap.case(raw_too_large_is_refused, node)
+        tap.case(parts_are_counted, node)
         tap.equal(node.stop(), 0, 'lo: clean stop')
     with Node(workers=2) as node:
         all_cases(tap, node, lambda: client.Client('::1'), 'lo, IPv6, 2 workers')

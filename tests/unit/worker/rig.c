@@ -327,6 +327,7 @@ void rig_stop(struct rig *rig)
 		free(rig->port.waiting[i].handle);
 	for (uint32_t w = 0; w < rig->workers; w++) {
 		rig->counters[w] = *worker_counters(rig->worker[w]);
+		rig->node_counters[w] = *node_counters(rig->node[w]);
 		worker_destroy(rig->worker[w]);
 		node_destroy(rig->node[w]);
 		close(rig->log[w].fd);

@@ -51,7 +51,9 @@ struct rig {
 	struct handover *handover;
 	struct worker_group group;
 	struct worker *worker[RIG_WORKERS_MAX];
-	struct worker_counters counters[RIG_WORKERS_MAX]; /* of a worker that has ended */
+	/* Of a worker that has ended. */
+	struct worker_counters counters[RIG_WORKERS_MAX];
+	struct node_counters node_counters[RIG_WORKERS_MAX];
 	pthread_t thread[RIG_WORKERS_MAX];
 	int ended[RIG_WORKERS_MAX];
 

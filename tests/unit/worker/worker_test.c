@@ -284,6 +284,7 @@ static void other_frames_are_counted(void **state)
 	assert_int_equal(counters(0)->drop_not_ours, 3);
 	assert_int_equal(counters(0)->drop_frame, 1);
 	assert_int_equal(counters(0)->requests, 2);
+	assert_int_equal(rig.node_counters[0].refused_short, 1);
 }
 
 /* No request is executed whose answer could not be sent. */
