@@ -67,7 +67,8 @@ void node_ahead_run(struct node *node)
 		}
 	}
 	for (a = node->ahead; a < end; a++)
-		if (a->newest)
+		/* An invisible version's value is not written yet: it belongs to another worker. */
+		if (a->newest && version_published(a->newest))
 			prefetch_value(a->newest->value, a->newest->bytes);
 	node->ahead_count = 0;
 }
