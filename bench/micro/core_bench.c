@@ -2,10 +2,10 @@
 /*
  * core_bench - cycles per request of the pure transaction core, without packets and disk.
  *
- * Whole transactions in one packet each, over 1 M keys chosen uniformly: an atomic read of 1 and of
- * 4 keys, and a commit of 2 puts whose record goes to a log that is durable at once. Requests are
- * built before the clock starts, in bursts as a worker sees them. Prints TSC cycles per request:
- * the median of the rounds, and the fastest.
+ * Whole transactions in one packet each, over 1 M keys (or fewer) chosen uniformly: an atomic read
+ * of 1 and of 4 keys, and a commit of 2 puts whose record goes to a log that is durable at once.
+ * Requests are built before the clock starts, in bursts as a worker sees them. Prints TSC cycles
+ * per request: the median of the rounds, and the fastest.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,15 +21,16 @@
 #include "dataplane/core/bytes.h"
 #include "dataplane/core/node.h"
 
-#define KEYS	    (1u << 20)
-#define VALUE_BYTES 128
-#define ROUNDS	    31
-#define BURSTS	    1024
+#define KEYS_DEFAULT (1u << 20)
+#define VALUE_BYTES  128
+#define ROUNDS	     31
+#define BURSTS	     1024
 
 struct bench {
 	struct store *store;
 	struct node *node;
 	uint64_t random;
+	uint32_t keys;
 	uint64_t wall_us;
 	uint64_t seq;
 	uint8_t record[1 << 16];
@@ -149,7 +150,7 @@ static void make_packet(struct bench *b, uint32_t at, uint8_t code, uint32_t n, 
 	store_le16(h->flags, ABAFT_FLAG_OPEN);
 	make_id(b, h->txn);
 	for (uint32_t i = 0; i < n; i++)
-		p = add_op(p, code, first >= 0 ? (uint64_t)first + i : next_random(b) % KEYS,
+		p = add_op(p, code, first >= 0 ? (uint64_t)first + i : next_random(b) % b->keys,
 			   VALUE_BYTES);
 	p = add_op(p, ABAFT_OP_COMMIT, 0, 0);
 	store_le16(h->ops, (uint16_t)(n + 1));
@@ -211,13 +212,14 @@ static void measure(struct bench *b, const char *only, const char *what, uint8_t
 	       cycles[ROUNDS / 2], cycles[0]);
 }
 
-/* An argument picks the lines that contain it. */
+/* core_bench [TEXT [KEYS]]: the lines that contain TEXT, over so many keys. */
 int main(int argc, char **argv)
 {
 	const char *only = argc > 1 ? argv[1] : "";
+	uint32_t keys = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : KEYS_DEFAULT;
 
 	struct store_config store = {.workers = 1,
-				     .keys_max = KEYS * 2,
+				     .keys_max = 2 * KEYS_DEFAULT,
 				     .memory_bytes = 2ull << 30,
 				     .seed = 7,
 				     .map = map,
@@ -236,14 +238,15 @@ int main(int argc, char **argv)
 		fprintf(stderr, "core_bench: no memory: 3 GiB are needed\n");
 		return 1;
 	}
+	b->keys = keys < 8 ? 8 : keys > KEYS_DEFAULT ? KEYS_DEFAULT : keys;
 	b->random = 88172645463325252ull;
 	b->wall_us = now_us();
 	node_attach_log(b->node, &log);
-	for (uint32_t key = 0; key < KEYS; key += 8) {
+	for (uint32_t key = 0; key < b->keys; key += 8) {
 		make_packet(b, 0, ABAFT_OP_PUT, 8, key);
 		run_burst(b, 1);
 	}
-	printf("core_bench: %u keys of 16 bytes, values of %u bytes, whole transactions\n", KEYS,
+	printf("core_bench: %u keys of 16 bytes, values of %u bytes, whole transactions\n", b->keys,
 	       VALUE_BYTES);
 	for (uint32_t burst = 1; burst <= ABAFT_BURST; burst *= 32) {
 		measure(b, only, "atomic read of 1 key", ABAFT_OP_GET, 1, burst);
