@@ -2,11 +2,15 @@
 /*
  * answer.c - the packets of flights, and what their answers mean.
  *
- * I1. An answer is checked whole before anything of it is taken: either all its results count or
- * none. I2. An answer is taken only for a request in flight; it lands then, so a second copy finds
- * nothing. I3. BUSY, IN_PROGRESS and STOPPING, of a packet or of one operation in it, send the same
- * packet again: what it had done already is done no second time, by the operation numbers. I4. A
- * GET's bytes go to the caller's buffer only as far as it reaches, whatever the answer says.
+ * I1. An answer is checked whole before anything of it is taken: either all its results
+ *     count or none.
+ * I2. An answer is taken only for a request in flight; it lands then, so a second copy
+ *     finds nothing.
+ * I3. BUSY, IN_PROGRESS and STOPPING, of a packet or of one operation in it, send the same
+ *     packet again: what it had done already is done no second time, by the operation
+ *     numbers.
+ * I4. A GET's bytes go to the caller's buffer only as far as it reaches, whatever the
+ *     answer says.
  */
 #include <string.h>
 

@@ -2,10 +2,10 @@
 /*
  * client.c - opening and closing clients and transactions, and the loop that drives them.
  *
- * I1. A callback is called with nothing half done: answers and timers only link what has ended in
- *     shared.done, the loop then takes one after the other and calls; so a callback may submit
- * again, or end any transaction. I2. All memory but for the operations of transactions is allocated
- * by abaft_open().
+ * I1. A callback is called with nothing half done: answers and timers only link what has
+ *     ended in shared.done, the loop then takes one after the other and calls; so a
+ *     callback may submit again, or end any transaction.
+ * I2. All memory but for the operations of transactions is allocated by abaft_open().
  */
 #include <errno.h>
 #include <poll.h>

@@ -2,10 +2,12 @@
 /*
  * ops.c - the operations a caller prepares, until they are submitted.
  *
- * I1. An operation gets its number (seq) when it is prepared and keeps it over all resends and
- * parts. Numbers go up by one, so the operations of a packet are numbered without gaps. I2. Keys
- * and values are copied to txn->data and named by offset, because the buffer may move. I3. Nothing
- * is queued behind a COMMIT or ABORT of the same submit.
+ * I1. An operation gets its number (seq) when it is prepared and keeps it over all resends
+ *     and parts. Numbers go up by one, so the operations of a packet are numbered without
+ *     gaps.
+ * I2. Keys and values are copied to txn->data and named by offset, because the buffer may
+ *     move.
+ * I3. Nothing is queued behind a COMMIT or ABORT of the same submit.
  */
 #include <stdlib.h>
 #include <string.h>

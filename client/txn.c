@@ -6,14 +6,15 @@
  * a window of PUT_PART packets for a run of big PUTs; STAGE_GET_PARTS is a window of GET_PART
  * packets for the GETs of the packet before, whose values were longer than the answer.
  *
- * I1. The next stage begins when nothing of the one before is in flight: operations keep their
- * order, a COMMIT is sent only after all parts were answered OK. I2. Until an answer told the
- * node's instance of the transaction, one packet is in flight, with OPEN; its resends are the same
- * bytes. All later packets echo the instance. I3. A COMMIT (or ABORT) shares a packet with GETs
- * only if the GETs' buffers fit the answer whole: an ended transaction has no parts to give. I4. A
- * COMMIT alone never opens a transaction whose earlier submit was not answered: it could commit
- *     nothing and look like success. Without OPEN the node says UNKNOWN_TXN, or repeats the
- * outcome.
+ * I1. The next stage begins when nothing of the one before is in flight: operations keep
+ *     their order, a COMMIT is sent only after all parts were answered OK.
+ * I2. Until an answer told the node's instance of the transaction, one packet is in flight,
+ *     with OPEN; its resends are the same bytes. All later packets echo the instance.
+ * I3. A COMMIT (or ABORT) shares a packet with GETs only if the GETs' buffers fit the
+ *     answer whole: an ended transaction has no parts to give.
+ * I4. A COMMIT alone never opens a transaction whose earlier submit was not answered: it
+ *     could commit nothing and look like success. Without OPEN the node says UNKNOWN_TXN,
+ *     or repeats the outcome.
  */
 #include <stdlib.h>
 #include <string.h>

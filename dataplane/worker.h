@@ -14,9 +14,10 @@
  *      answers of its own (the core answers BUSY beyond), what it lent (bounded by the rings), and
  *      one burst; that many slots are made, and a burst takes no more frames than slots are free.
  *  I3. The store is touched only between node_pass_begin() and node_pass_end(); a sleeping worker
- * is outside of a pass. I4. A worker that has said it is drained has nothing parked, nothing in its
- * log's flight and nothing lent, and lends no more. So when all have said it, every ring is empty
- * and every frame was sent or released.
+ *      is outside of a pass.
+ *  I4. A worker that has said it is drained has nothing parked, nothing in its log's flight
+ *      and nothing lent, and lends no more. So when all have said it, every ring is empty
+ *      and every frame was sent or released.
  */
 #ifndef ABAFT_DATAPLANE_WORKER_H
 #define ABAFT_DATAPLANE_WORKER_H
