@@ -42,11 +42,12 @@ static const char *advice(int err)
 	}
 }
 
-static int take_record(void *arg, uint64_t seq, uint8_t type, const uint8_t *data, uint32_t bytes)
+static int take_record(void *arg, uint64_t seq, uint8_t type, uint64_t place, const uint8_t *data,
+		       uint32_t bytes)
 {
 	struct reader *reader = arg;
-	int err = node_recover(reader->nodes, reader->workers, reader->config.number, type, data,
-			       bytes);
+	int err = node_recover(reader->nodes, reader->workers, reader->config.number, type, place,
+			       data, bytes);
 
 	if (err == 0)
 		reader->records++;
@@ -62,8 +63,8 @@ static void *read_log(void *arg)
 	struct reader *reader = arg;
 	char why[RECOVERY_WHY_BYTES] = "";
 
-	reader->err =
-		log_recover(&reader->config, take_record, reader, &reader->tail, why, sizeof(why));
+	reader->err = log_recover(&reader->config, NULL, take_record, reader, &reader->tail, why,
+				  sizeof(why));
 	if (reader->err == 0)
 		node_recover_end(reader->nodes, reader->config.number);
 	/* take_record's own sentence says more. */

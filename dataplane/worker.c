@@ -531,9 +531,12 @@ static uint8_t *lend_reserve(void *log, uint32_t bytes)
 	return log_reserve(log, bytes);
 }
 
-static uint64_t lend_append(void *log, uint32_t bytes, uint8_t type)
+static uint64_t lend_append(void *log, uint32_t bytes, uint8_t type, uint64_t *place)
 {
-	return log_append(log, bytes, type);
+	uint64_t seq = log_append(log, bytes, type);
+
+	*place = log_place(log);
+	return seq;
 }
 
 static int lend_error(void *log)

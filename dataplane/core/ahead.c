@@ -69,6 +69,6 @@ void node_ahead_run(struct node *node)
 	for (a = node->ahead; a < end; a++)
 		/* An invisible version's value is not written yet: it belongs to another worker. */
 		if (a->newest && version_published(a->newest))
-			prefetch_value(a->newest->value, a->newest->bytes);
+			prefetch_value(version_value(a->newest), a->newest->bytes);
 	node->ahead_count = 0;
 }

@@ -110,7 +110,7 @@ static bool build(struct node *node, struct txn *txn)
 					       .bloom = set->bloom,
 					       .bytes = w->bytes,
 					       .kind = w->kind,
-					       .place = (uint16_t)i};
+					       .slot = (uint16_t)i};
 		commit->key[i].hi = w->id.hi;
 		atomic_store_explicit(&commit->key[i].lo, w->id.lo, memory_order_relaxed);
 	}
@@ -203,11 +203,13 @@ static void values_hand_over(struct writeset *set)
 
 		if (w->bytes == 0)
 			continue;
-		v->value = w->value;
-		if (w->bytes <= VERSION_INLINE_BYTES) {
+		if (!version_is_large(v)) {
 			memcpy(v + 1, w->value, w->bytes);
-			v->value = (const uint8_t *)(v + 1);
+			atomic_store_explicit(&v->value, (const uint8_t *)(v + 1),
+					      memory_order_relaxed);
+			continue;
 		}
+		atomic_store_explicit(&v->value, w->value, memory_order_relaxed);
 	}
 }
 
@@ -234,6 +236,7 @@ uint16_t commit_append(struct node *node, struct txn *txn)
 {
 	struct writeset *set = &txn->writes;
 	uint8_t *out = NULL;
+	uint64_t place = PLACE_NONE;
 	uint16_t status;
 	uint32_t bytes;
 
@@ -252,13 +255,14 @@ uint16_t commit_append(struct node *node, struct txn *txn)
 		return status;
 	record_encode(out, txn->id, txn->number, set);
 	values_hand_over(set);
-	pending_push(node, txn, node->log.append(node->log.log, bytes, RECORD_COMMIT));
+	pending_push(node, txn, node->log.append(node->log.log, bytes, RECORD_COMMIT, &place));
 	return ABAFT_OK;
 }
 
 uint16_t abort_append(struct node *node, struct txn *txn)
 {
 	uint8_t *out = NULL;
+	uint64_t place = PLACE_NONE;
 	uint16_t status = log_room(node, RECORD_HEAD_BYTES, &out);
 
 	if (status != ABAFT_OK)
@@ -266,7 +270,8 @@ uint16_t abort_append(struct node *node, struct txn *txn)
 	writeset_fini(&txn->writes, &node->memory);
 	txn->number = (struct vnum){0, 0};
 	record_encode(out, txn->id, txn->number, &txn->writes);
-	pending_push(node, txn, node->log.append(node->log.log, RECORD_HEAD_BYTES, RECORD_ABORT));
+	pending_push(node, txn,
+		     node->log.append(node->log.log, RECORD_HEAD_BYTES, RECORD_ABORT, &place));
 	return ABAFT_OK;
 }
 

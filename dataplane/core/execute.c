@@ -227,7 +227,7 @@ static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
 			      0, 0);
 		return ABAFT_NOT_FOUND;
 	}
-	value_result(x, op, i, 0, v->number, v->value, v->bytes);
+	value_result(x, op, i, 0, v->number, version_value(v), v->bytes);
 	return ABAFT_OK;
 }
 

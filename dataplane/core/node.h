@@ -28,6 +28,8 @@ struct store_config {
 	uint32_t workers;      /* 1 to ABAFT_WORKERS_MAX */
 	uint64_t keys_max;     /* keys the index can hold */
 	uint64_t memory_bytes; /* values, versions and commit records */
+	uint64_t cache_bytes;  /* of these, large values at most; 0: what the others leave */
+	uint32_t logs;	       /* whose segments are counted, at least workers; 0: workers */
 	uint64_t seed;	       /* random: hashes of keys cannot be guessed */
 	/* Zeroed memory, 2 MiB aligned, in huge pages if there are any, for all that is large.
 	 * NULL: aligned_alloc() and free(). */
@@ -66,6 +68,7 @@ void node_pass_end(struct node *node);
 enum node_verdict {
 	NODE_ANSWER, /* `out` holds an answer: send it */
 	NODE_WAIT,   /* a record was appended: keep `out`, node_durable() will name `token` */
+	NODE_FETCH,  /* a value is on disk: keep `in` as it is, node_fetched() will name `token` */
 	NODE_DROP,   /* not answerable (counted): forget it */
 };
 
@@ -99,12 +102,23 @@ bool node_pending(const struct node *node);
 typedef uint32_t (*node_info_fn)(void *arg, char *text, uint32_t text_bytes);
 void node_set_info(struct node *node, node_info_fn fn, void *arg);
 
+/* A cold value to be read: as struct log_read. */
+struct node_read {
+	uint64_t place;
+	uint32_t bytes;
+	uint8_t *to;
+	uint64_t tag; /* for node_read_done() */
+};
+
 /* The log as the core sees it: the worker lends it at creation. reserve may return NULL (BUSY). */
 struct node_log {
 	void *log;
 	uint8_t *(*reserve)(void *log, uint32_t bytes);
-	uint64_t (*append)(void *log, uint32_t bytes, uint8_t type);
+	/* Sets *place to that of the record's first byte (place.h). */
+	uint64_t (*append)(void *log, uint32_t bytes, uint8_t type, uint64_t *place);
 	int (*error)(void *log); /* as log_error() */
+	/* As log_read(): 0, -EAGAIN, -ESTALE. NULL: nothing is ever cold. */
+	int (*read)(void *log, const struct node_read *read);
 };
 void node_attach_log(struct node *node, const struct node_log *log);
 
@@ -116,6 +130,15 @@ void node_durable(struct node *node, uint64_t seq, node_done_fn done, void *arg)
 /* The log failed: answers all waiting commits with LOG_FAILED; they stay invisible, their outcome
  * is unknown until restart. */
 void node_log_failed(struct node *node, node_done_fn done, void *arg);
+
+/* A read that node_log.read() began has ended: 0 or a negative errno. In a pass. */
+void node_read_done(struct node *node, uint64_t tag, int result);
+/*
+ * Names each token whose request can go on: execute it again, with the same bytes, within the call
+ * and before the pass ends. Once per pass, after node_read_done().
+ */
+typedef void (*node_again_fn)(void *arg, void *token);
+void node_fetched(struct node *node, node_again_fn again, void *arg);
 
 /* Deadlines and reclamation, bounded work; call once per pass. Returns the microseconds until it
  * wants to be called again (UINT64_MAX: not before a packet comes). */
@@ -129,7 +152,7 @@ uint64_t node_tick(struct node *node);
  * store is too small for what was committed).
  */
 void node_recover_begin(struct node *nodes[], uint64_t logs);
-int node_recover(struct node *nodes[], uint32_t workers, uint32_t log, uint8_t type,
+int node_recover(struct node *nodes[], uint32_t workers, uint32_t log, uint8_t type, uint64_t place,
 		 const uint8_t *data, uint32_t bytes);
 void node_recover_end(struct node *nodes[], uint32_t log);
 /* After all logs: the last tombstones go, and the clocks go above all that was recovered. */

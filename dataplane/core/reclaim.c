@@ -209,9 +209,10 @@ void reclaim_commit_put(struct reclaim *reclaim, struct commit *commit, bool rea
 static void version_free(struct reclaim *reclaim, struct version *version)
 {
 	uint32_t bytes = version->bytes;
+	const uint8_t *value = version_value(version);
 
-	if (bytes > VERSION_INLINE_BYTES && version->value) /* none yet if it was discarded */
-		memory_free(reclaim->memory, (void *)(uintptr_t)version->value, bytes);
+	if (version_is_large(version) && value) /* none yet if it was discarded */
+		memory_free(reclaim->memory, (void *)(uintptr_t)value, bytes);
 	memory_free(reclaim->memory, version, version_block_bytes(bytes));
 }
 

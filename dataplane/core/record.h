@@ -24,6 +24,7 @@
 enum record_type {
 	RECORD_COMMIT = 1, /* a commit with its writes, values included */
 	RECORD_ABORT = 2,  /* a client's ABORT: final for the id */
+	RECORD_KEPT = 3, /* writes of a commit that cleaning moved here; says only where they are */
 };
 
 #define RECORD_HEAD_BYTES  32

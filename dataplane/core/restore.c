@@ -25,7 +25,7 @@
 #define SWEEP_LEAST 256
 
 /* A version with its value, not linked yet; NULL: no memory. */
-static struct version *version_make(struct node *node, struct commit *commit, uint32_t place,
+static struct version *version_make(struct node *node, struct commit *commit, uint32_t slot,
 				    const struct record_write *w)
 {
 	struct version *v = memory_alloc(&node->memory, version_block_bytes(w->bytes));
@@ -48,10 +48,10 @@ static struct version *version_make(struct node *node, struct commit *commit, ui
 		.published = atomic_load_explicit(&commit->published, memory_order_relaxed),
 		.bytes = w->bytes,
 		.kind = w->kind,
-		.place = (uint16_t)place};
+		.slot = (uint16_t)slot};
 	if (w->bytes > 0) {
 		memcpy(value, w->value, w->bytes);
-		v->value = value;
+		atomic_store_explicit(&v->value, value, memory_order_relaxed);
 	}
 	return v;
 }
@@ -211,7 +211,7 @@ static int apply(struct node *node, uint8_t type, struct record *record)
 	return 0;
 }
 
-int node_recover(struct node *nodes[], uint32_t workers, uint32_t log, uint8_t type,
+int node_recover(struct node *nodes[], uint32_t workers, uint32_t log, uint8_t type, uint64_t place,
 		 const uint8_t *data, uint32_t bytes)
 {
 	struct restore *restore = &nodes[0]->store->restore;

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "dataplane/core/hlc.h"
+#include "dataplane/core/place.h"
 
 /* What a key is called inside: a seeded 128-bit hash. lo is never 0: 0 marks a cleared place. */
 struct key_id {
@@ -84,22 +85,24 @@ enum version_kind {
 	VERSION_TOMBSTONE,
 };
 
-/* Values up to this stand behind their version, in the same block. */
-#define VERSION_INLINE_BYTES 160
+/* Values up to this stand behind their version, in the same block, and never leave memory. */
+#define VERSION_INLINE_BYTES 152
 
 struct version {
 	_Atomic(struct version *) older;
 	struct key *key;
-	const uint8_t *value;	    /* NULL when bytes is 0 */
+	/* NULL when bytes is 0, and while a large one is cold (cache.h). */
+	_Atomic(const uint8_t *) value;
 	struct vnum number;	    /* as the commit's: a read need not touch that */
 	uint64_t bloom;		    /* as the commit's */
 	_Atomic uint64_t published; /* the commit's, once somebody has copied it; else 0 */
 	uint32_t bytes;
 	uint8_t kind;
 	atomic_uchar retired; /* set by who queues it for reclamation */
-	uint16_t place;	      /* its index in commit->key */
+	uint16_t slot;	      /* its index in commit->key; VERSION_NO_SLOT: it binds nobody */
 	struct commit *commit;
-	struct version *newer; /* partition lock */
+	struct version *newer;	/* partition lock */
+	_Atomic uint64_t place; /* of its write on disk; changed under the partition lock */
 	union {
 		struct {
 			struct version *next; /* reclamation queue; its worker only */
@@ -111,11 +114,38 @@ struct version {
 
 _Static_assert(offsetof(struct version, commit) == 64, "what a read touches is one line");
 
+#define VERSION_NO_SLOT UINT16_MAX
+
+/* Stands behind a version whose value is large. */
+struct large {
+	struct version *next, *previous; /* in the cache's ring; the shard's lock */
+	uint32_t crc;			 /* CRC32C of the value, set before it is visible */
+	uint8_t shard;			 /* in whose ring it is; the lock of that shard */
+	bool in_cache;			 /* in a ring; the same lock */
+	atomic_uchar used;		 /* since the hand passed */
+};
+
+static inline bool version_is_large(const struct version *version)
+{
+	return version->bytes > VERSION_INLINE_BYTES;
+}
+
+static inline struct large *version_large(struct version *version)
+{
+	return (struct large *)(void *)(version + 1);
+}
+
 /* Bytes of the block that holds a version and, if it is small, its value. */
 static inline uint32_t version_block_bytes(uint32_t value_bytes)
 {
 	return (uint32_t)sizeof(struct version) +
-	       (value_bytes <= VERSION_INLINE_BYTES ? value_bytes : 0);
+	       (value_bytes <= VERSION_INLINE_BYTES ? value_bytes : (uint32_t)sizeof(struct large));
+}
+
+/* Acquire: pairs with the release of who brought the value in. */
+static inline const uint8_t *version_value(const struct version *version)
+{
+	return atomic_load_explicit(&version->value, memory_order_acquire);
 }
 
 /* 1 + the era in which it became visible, 0 if it is not. Acquire: pairs with reclaim_commit(). */
@@ -130,7 +160,9 @@ static inline uint64_t version_published(const struct version *version)
 /* The version's commit no longer binds reads of its key: see R6 in reclaim.c. */
 static inline void version_unbind(struct version *version)
 {
-	atomic_store_explicit(&version->commit->key[version->place].lo, 0, memory_order_release);
+	if (version->slot != VERSION_NO_SLOT)
+		atomic_store_explicit(&version->commit->key[version->slot].lo, 0,
+				      memory_order_release);
 }
 
 static inline uint32_t commit_bytes(uint32_t keys)

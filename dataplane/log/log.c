@@ -32,6 +32,7 @@
 
 #include <abaft/limits.h>
 
+#include "dataplane/core/place.h"
 #include "dataplane/log/format.h"
 #include "dataplane/log/logdev.h"
 #include "dataplane/log/recover.h"
@@ -68,6 +69,7 @@ struct log {
 	uint64_t record;    /* last that was appended */
 	uint64_t record_durable;
 	uint32_t previous_crc;
+	uint64_t place;		/* of the last record's data */
 	uint32_t reserved;	/* bytes of the record being encoded */
 	uint32_t in_device;	/* writes without completion */
 	struct segment segment; /* where groups are placed; handle closed: attached */
@@ -204,11 +206,18 @@ uint64_t log_append(struct log *log, uint32_t bytes, uint8_t type)
 	assert(log->gathering && bytes + LOG_RECORD_HEADER_BYTES <= log->reserved);
 	log->reserved = 0;
 	log->record++;
+	log->place = place_make(log->number, group->segment,
+				(uint32_t)group->offset + group->used + LOG_RECORD_HEADER_BYTES);
 	group->used += format_record_put(group->buffer + group->used, type, log->record, bytes);
 	group->records++;
 	log->stats.records++;
 	log->stats.record_bytes += bytes;
 	return log->record;
+}
+
+uint64_t log_place(const struct log *log)
+{
+	return log->place;
 }
 
 /* Finishes group submitted + 1, whose place is settled, and queues its write. */

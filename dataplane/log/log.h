@@ -31,13 +31,29 @@ struct log_config {
 	uint64_t bytes_max;	 /* the log takes no record beyond this; 0 = disk's end */
 	uint32_t segments_ahead; /* made ready before they are needed; 0: a good number */
 	bool sync;		 /* false: benchmarks only, acknowledges without fdatasync */
+	struct shelf *shelf;	 /* of all logs; NULL: this one is never read from or cleaned */
+	bool closed;		 /* makes no segments: a log that is only read and cleaned */
 };
 
 struct log_stats {
 	uint64_t records, record_bytes, groups, group_bytes; /* since open */
 	uint64_t segments;				     /* on disk */
 	uint64_t in_flight_max;
-	int no_room; /* 0, or the errno for which log_error() says -ENOSPC */
+	int no_room;	     /* 0, or the errno for which log_error() says -ENOSPC */
+	uint64_t recycled;   /* segments made of freed ones */
+	uint64_t stalled_us; /* how long the oldest write is in flight; 0: below the limit */
+	uint64_t reads, read_bytes, device_reads; /* cold values, and what the disk was asked */
+	uint64_t read_errors;
+};
+
+/* A place between groups: where the replay of a log begins. All 0: the log's beginning. */
+struct log_mark {
+	uint64_t group;	 /* last before it */
+	uint64_t record; /* last before it */
+	uint64_t offset; /* in `segment` */
+	uint32_t segment;
+	uint32_t previous_crc; /* header checksum of that group */
+	uint32_t incarnation;  /* of that group */
 };
 
 /*
@@ -58,6 +74,10 @@ uint8_t *log_reserve(struct log *log, uint32_t bytes);
 /* Completes the reservation; bytes may be less than reserved. Returns the record's sequence
  * number, from 1 up without gaps over the life of the log, restarts included. */
 uint64_t log_append(struct log *log, uint32_t bytes, uint8_t type);
+/* Place (core/place.h) of the first byte of the data of the record that was appended last. */
+uint64_t log_place(const struct log *log);
+/* Behind the last durable group: every record before it is durable. */
+void log_mark(const struct log *log, struct log_mark *out);
 /* Starts writing the gathered group if a slot is free; at most one io_uring_enter. Never waits to
  * fill. */
 void log_submit(struct log *log);
@@ -78,6 +98,32 @@ int log_sleep_fd(const struct log *log);
 void log_stats(const struct log *log, struct log_stats *out);
 
 /*
+ * Cold reads: bytes of any log of the shelf, read without waiting. Neighbours that are asked for
+ * in one pass come in one read. Their completions are taken by log_poll(), like the writes'.
+ */
+struct log_read {
+	uint64_t place; /* of the first byte wanted */
+	uint32_t bytes; /* to ABAFT_VALUE_BYTES_MAX */
+	uint8_t *to;	/* filled before log_read_done() names the tag; any alignment */
+	uint64_t tag;
+};
+struct log_read_done {
+	uint64_t tag;
+	int result; /* 0 or a negative errno */
+};
+/* 0, -EAGAIN (as many as there may be are waiting), -ESTALE (no such segment: load the place
+ * again). Started by log_submit(). */
+int log_read(struct log *log, const struct log_read *read) __attribute__((warn_unused_result));
+/* Takes up to `max` reads that have ended. */
+uint32_t log_read_done(struct log *log, struct log_read_done *done, uint32_t max);
+
+/*
+ * Any thread (the keeper). The segment, which left the shelf (shelf_gone()), is not needed any
+ * more: its file becomes a new segment of this log, or goes. 0 or -EAGAIN: ask again later.
+ */
+int log_free_segment(struct log *log, uint32_t segment) __attribute__((warn_unused_result));
+
+/*
  * Recovery: reads dir/log-NNN from its first segment to its true end and hands over each record in
  * order. Stops at the true end; anything else that is wrong is corruption: -EBADMSG with a sentence
  * that names segment, offset and what is affected. Makes what it handed over durable before it
@@ -85,10 +131,12 @@ void log_stats(const struct log *log, struct log_stats *out);
  * -ENOENT: there is no such log (a new one may be opened with tail NULL).
  * A non-zero return of `fn` stops and is returned.
  */
-typedef int (*log_record_fn)(void *arg, uint64_t seq, uint8_t type, const uint8_t *data,
-			     uint32_t bytes);
-int log_recover(const struct log_config *config, log_record_fn fn, void *arg,
-		struct log_tail **tail, char *why, size_t why_bytes);
+typedef int (*log_record_fn)(void *arg, uint64_t seq, uint8_t type, uint64_t place,
+			     const uint8_t *data, uint32_t bytes);
+/* From `mark` on (NULL: from the beginning): earlier segments may be missing, and are not read.
+ * `place` is that of data[0]. */
+int log_recover(const struct log_config *config, const struct log_mark *mark, log_record_fn fn,
+		void *arg, struct log_tail **tail, char *why, size_t why_bytes);
 void log_tail_free(struct log_tail *tail);
 
 #endif

@@ -37,9 +37,19 @@ struct logdev_write {
 	bool sync;	 /* false: done when written (benchmarks) */
 };
 
+struct logdev_fetch {
+	struct logdev *from; /* whose handle it is: this device, or that of another log */
+	int handle;
+	uint32_t buffer; /* of start_reads() */
+	uint32_t bytes;	 /* to the buffer's begin; a multiple of the block */
+	uint64_t offset; /* a multiple of the block */
+	uint64_t tag;	 /* comes back with LOGDEV_FETCH set */
+};
+#define LOGDEV_FETCH (UINT64_C(1) << 63)
+
 struct logdev_done {
 	uint64_t tag;
-	int result; /* 0 or a negative errno */
+	int result; /* 0 or a negative errno; of a fetch: the bytes read, fewer at the file's end */
 };
 
 struct logdev_ops {
@@ -53,12 +63,21 @@ struct logdev_ops {
 	ssize_t (*read)(struct logdev *dev, int handle, uint8_t *to, size_t bytes, uint64_t offset);
 	int (*sync)(struct logdev *dev, int handle);
 	int (*sync_names)(struct logdev *dev);
+	/* The file goes; durable at the next sync_names, create or recycle. */
+	int (*remove)(struct logdev *dev, uint32_t number);
+	/* The file of `from`, which nobody reads any more, becomes segment `to`: its first block is
+	 * zeroed and synced, then it gets its name, durably. The rest keeps its old bytes. */
+	int (*recycle)(struct logdev *dev, uint32_t from, uint32_t to);
 
 	/* Writing; the owner thread, but for start, which comes before its first call. */
 	int (*start)(struct logdev *dev, uint8_t *const *buffers, uint32_t count, uint32_t bytes);
 	int (*attach)(struct logdev *dev, uint32_t slot,
 		      int handle); /* handle may then be closed */
 	void (*write)(struct logdev *dev, const struct logdev_write *write); /* only queues */
+	/* Reading, the owner thread; start_reads as start. */
+	int (*start_reads)(struct logdev *dev, uint8_t *const *buffers, uint32_t count,
+			   uint32_t bytes);
+	void (*fetch)(struct logdev *dev, const struct logdev_fetch *fetch); /* only queues */
 	int (*submit)(struct logdev *dev); /* starts what is queued */
 	uint32_t (*poll)(struct logdev *dev, struct logdev_done *done, uint32_t max);
 	int (*wait)(struct logdev *dev); /* blocks until poll() has something */

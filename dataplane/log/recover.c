@@ -65,6 +65,8 @@
 
 #include <abaft/limits.h>
 
+#include "dataplane/core/place.h"
+
 /* One read, at most; holds the largest group wherever it begins. */
 #define WINDOW_BYTES_MAX (2 * ABAFT_LOG_GROUP_BYTES_MAX)
 
@@ -211,8 +213,11 @@ static int accept_group(struct scan *scan, uint64_t offset, const struct group_h
 	if (visitor->group)
 		result = visitor->group(visitor->arg, header, offset);
 	while (!result && visitor->record && format_record_next(&cursor, &record) > 0)
-		result = visitor->record(visitor->arg, record.sequence, record.type, record.data,
-					 record.bytes);
+		result = visitor->record(visitor->arg, record.sequence, record.type,
+					 place_make(scan->config->number, scan->segment,
+						    (uint32_t)(offset + LOG_GROUP_HEADER_BYTES) +
+							    (uint32_t)(record.data - payload)),
+					 record.data, record.bytes);
 	if (result) {
 		refuse(scan, result, "stopped in group %llu of segment %08x at byte %llu",
 		       (unsigned long long)header->sequence, scan->segment,
@@ -480,8 +485,8 @@ int recover_scan(struct logdev *dev, const struct log_config *config,
 	return error;
 }
 
-int log_recover(const struct log_config *config, log_record_fn fn, void *arg,
-		struct log_tail **tail, char *why, size_t why_bytes)
+int log_recover(const struct log_config *config, const struct log_mark *mark, log_record_fn fn,
+		void *arg, struct log_tail **tail, char *why, size_t why_bytes)
 {
 	const struct recover_visitor visitor = {.arg = arg, .record = fn};
 	struct logdev *dev;

@@ -33,6 +33,8 @@ enum abaft_retry { ABAFT_RETRY_NO, ABAFT_RETRY_SAME, ABAFT_RETRY_RESTART, ABAFT_
 	X(WRONG_NODE,   17, NEW,     "another node owns this transaction")                         \
 	X(DENIED,       18, NO,      "the authenticator does not fit")                             \
 	X(STOPPING,     19, SAME,    "the node is shutting down")                                  \
+	X(READ_FAILED,  20, SAME,    "the disk did not give the value back")                       \
+	X(CORRUPT,      21, NO,      "the value's bytes on disk are damaged")                      \
 	X(TIMEOUT,      64, SAME,    "no answer within the time allowed")                          \
 	X(INVALID,      65, NO,      "the call's arguments are wrong")                             \
 	X(NO_MEMORY,    66, NO,      "the client is out of memory")                                \

@@ -67,6 +67,23 @@
 #define ABAFT_LOG_GROUP_BYTES_MAX	(4u << 20) /* one write; holds the largest record */
 #define ABAFT_LOG_SEGMENT_BYTES_DEFAULT (64u << 20)
 #define ABAFT_LOG_WRITES_IN_FLIGHT	4
+/* Segment numbers of one log in use at a time: from its oldest segment on disk to its newest. */
 #define ABAFT_LOG_SEGMENTS_MAX		(1u << 16)
+#define ABAFT_LOG_SEGMENT_BYTES_MAX	(1u << 30)
+/* The keeper's own log, of what cleaning kept; the workers' logs have the numbers below. */
+#define ABAFT_LOG_KEPT			ABAFT_WORKERS_MAX
+#define ABAFT_LOGS_MAX			(ABAFT_WORKERS_MAX + 1)
+#define ABAFT_CHECKPOINTS_MAX		64 /* files of that name that a data directory may hold */
+
+/* Cold values, each of one worker: read at a time, and requests that wait for one. */
+#define ABAFT_FETCHES_MAX	1024
+#define ABAFT_FETCH_WAITERS_MAX 4096
+/* A request that waits longer is told READ_FAILED. */
+#define ABAFT_FETCH_MS_MAX	5000
+/* Reads that a worker has given the disk, and the bytes of each: neighbours share one. */
+#define ABAFT_READS_IN_FLIGHT	32
+#define ABAFT_READ_BYTES_MAX	(128u << 10)
+/* A log whose oldest write is in flight for longer says so. */
+#define ABAFT_LOG_STALL_MS	1000
 
 #endif

@@ -90,8 +90,8 @@ static void load(struct sim_disk *disk, uint8_t choice, const uint8_t *data, siz
 	}
 }
 
-static int on_record(void *arg, uint64_t sequence, uint8_t type, const uint8_t *data,
-		     uint32_t bytes)
+static int on_record(void *arg, uint64_t sequence, uint8_t type, uint64_t place,
+		     const uint8_t *data, uint32_t bytes)
 {
 	uint64_t *last = arg;
 	uint8_t sum = type;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "dataplane/core/node.h"
+#include "dataplane/core/place.h"
 
 struct log_fake_record {
 	uint8_t *data;

@@ -564,7 +564,8 @@ static void recover(struct sim *s)
 			continue;
 		if (next[w]++ < s->log[w].count) {
 			CHECK(s,
-			      node_recover(s->node, s->workers, w, r->type, r->data, r->bytes) == 0,
+			      node_recover(s->node, s->workers, w, r->type, PLACE_NONE, r->data,
+					   r->bytes) == 0,
 			      "recovery");
 			s->store->restore.sweep_at = below(s, 4);
 			continue;

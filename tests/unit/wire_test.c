@@ -134,7 +134,7 @@ static void status_table(void **state)
 	const char *at = strstr(document, "| status | name | retry |");
 	static const char *const retries[] = {"no", "same", "restart", "new"};
 
-	for (int code = 0; code <= ABAFT_STOPPING; code++) {
+	for (int code = 0; code <= ABAFT_CORRUPT; code++) {
 		char row[160];
 
 		snprintf(row, sizeof(row), "\n| %d | %s | %s | %s |\n", code,

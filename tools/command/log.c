@@ -125,8 +125,8 @@ static int on_group(void *arg, const struct group_header *group, uint64_t offset
 	return 0;
 }
 
-static int on_record(void *arg, uint64_t sequence, uint8_t type, const uint8_t *data,
-		     uint32_t bytes)
+static int on_record(void *arg, uint64_t sequence, uint8_t type, uint64_t place,
+		     const uint8_t *data, uint32_t bytes)
 {
 	struct reading *reading = arg;
 	bool json = reading->options.json;

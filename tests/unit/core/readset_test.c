@@ -78,7 +78,7 @@ static struct commit *commit_of(struct world *w, uint64_t time, const char *keys
 		v->commit = c;
 		v->number = c->number;
 		v->bloom = c->bloom;
-		v->place = (uint16_t)i;
+		v->slot = (uint16_t)i;
 		v->key = &w->key[keys[i] - 'a'];
 		chain_add(v->key, v);
 	}

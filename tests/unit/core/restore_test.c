@@ -235,14 +235,16 @@ static void bad_records_are_refused(void **state)
 	assert_int_equal(bed_put(&bed, 0, "k", "v"), ABAFT_OK);
 	r = &bed.log[0].records[0];
 	/* The id has ended already: it is in the running node. */
-	assert_int_equal(node_recover(bed.node, 3, 0, r->type, r->data, r->bytes), -EBADMSG);
-	assert_int_equal(node_recover(bed.node, 3, 0, 99, r->data, r->bytes), -EBADMSG);
+	assert_int_equal(node_recover(bed.node, 3, 0, r->type, PLACE_NONE, r->data, r->bytes),
+			 -EBADMSG);
+	assert_int_equal(node_recover(bed.node, 3, 0, 99, PLACE_NONE, r->data, r->bytes), -EBADMSG);
 	copy = malloc(r->bytes);
 	assert_non_null(copy);
 	memcpy(copy, r->data, r->bytes);
 	for (uint32_t n = 0; n < r->bytes; n++) {
 		copy[0]++; /* another id each time */
-		assert_int_equal(node_recover(bed.node, 3, 0, r->type, copy, n), -EBADMSG);
+		assert_int_equal(node_recover(bed.node, 3, 0, r->type, PLACE_NONE, copy, n),
+				 -EBADMSG);
 	}
 	free(copy);
 	expect("k", "v");
@@ -343,12 +345,13 @@ static void a_delete_waits_for_the_other_logs(void **state)
 	node_recover_begin(nodes, 1 << 0 | 1 << 1);
 	for (uint32_t i = 0; i < 2; i++) {
 		store->restore.sweep_at = 0; /* as if there were many */
-		assert_int_equal(node_recover(nodes, 3, 1, deleted[i].type, deleted[i].data,
-					      deleted[i].bytes),
+		assert_int_equal(node_recover(nodes, 3, 1, deleted[i].type, PLACE_NONE,
+					      deleted[i].data, deleted[i].bytes),
 				 0);
 	}
 	node_recover_end(nodes, 1);
-	assert_int_equal(node_recover(nodes, 3, 0, put->type, put->data, put->bytes), 0);
+	assert_int_equal(node_recover(nodes, 3, 0, put->type, PLACE_NONE, put->data, put->bytes),
+			 0);
 	node_recover_end(nodes, 0);
 	node_recovered(nodes, 3);
 	assert_int_equal(atomic_load(&store->index.keys), 1);

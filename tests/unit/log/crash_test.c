@@ -96,9 +96,12 @@ static void recovered_means_durable(void **state)
 	assert_true(beyond > SEEDS);
 }
 
-static int stop_at(void *arg, uint64_t sequence, uint8_t type, const uint8_t *data, uint32_t bytes)
+static int stop_at(void *arg, uint64_t sequence, uint8_t type, uint64_t place, const uint8_t *data,
+		   uint32_t bytes)
 {
 	return sequence >= *(uint64_t *)arg ? -ECANCELED : 0;
+
+	(void)place;
 }
 
 /* Recovery itself is cut short, once by its caller, then by the power. */

@@ -63,7 +63,8 @@ static bool append(struct log *log, uint64_t sequence)
 	return true;
 }
 
-static int check(void *arg, uint64_t sequence, uint8_t type, const uint8_t *data, uint32_t bytes)
+static int check(void *arg, uint64_t sequence, uint8_t type, uint64_t place, const uint8_t *data,
+		 uint32_t bytes)
 {
 	static uint8_t expected[LOG_RECORD_BYTES_MAX];
 	uint64_t *last = arg;
@@ -91,7 +92,7 @@ static struct log *reopen(struct log_config *config, uint64_t *last)
 	int error;
 
 	*last = 0;
-	error = log_recover(config, check, last, &tail, why, sizeof(why));
+	error = log_recover(config, NULL, check, last, &tail, why, sizeof(why));
 	if (error && error != -ENOENT)
 		fail_msg("%s", why);
 	if (log_open(&log, config, tail, why, sizeof(why)))
@@ -182,7 +183,7 @@ static void child(struct log_config *config, volatile uint64_t *durable)
 	struct log_tail *tail = NULL;
 	struct log *log;
 
-	if (log_recover(config, check, &last, &tail, why, sizeof(why)) < 0 && tail)
+	if (log_recover(config, NULL, check, &last, &tail, why, sizeof(why)) < 0 && tail)
 		_exit(1);
 	if (log_open(&log, config, tail, why, sizeof(why)))
 		_exit(2);
@@ -214,7 +215,7 @@ static void kill_loses_nothing(void **state)
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		last = 0;
-		if (log_recover(&config, check, &last, &tail, why, sizeof(why)))
+		if (log_recover(&config, NULL, check, &last, &tail, why, sizeof(why)))
 			fail_msg("%s", why);
 		log_tail_free(tail);
 		assert_true(*durable > 0 && last >= *durable);
@@ -234,7 +235,8 @@ static void log_is_used_by_one(void **state)
 	assert_int_equal(log_open(&other, &config, NULL, why, sizeof(why)), -EEXIST);
 	assert_non_null(strstr(why, "recover it first"));
 	config.number = 8;
-	assert_int_equal(log_recover(&config, check, &last, &tail, why, sizeof(why)), -ENOENT);
+	assert_int_equal(log_recover(&config, NULL, check, &last, &tail, why, sizeof(why)),
+			 -ENOENT);
 	config.segment_bytes = 1u << 20;
 	assert_int_equal(log_open(&other, &config, NULL, why, sizeof(why)), -EINVAL);
 }

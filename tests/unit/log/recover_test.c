@@ -296,10 +296,13 @@ static void malformed_record_in_a_whole_group(void **state)
 	rig_end(&rig);
 }
 
-static int stop(void *arg, uint64_t sequence, uint8_t type, const uint8_t *data, uint32_t bytes)
+static int stop(void *arg, uint64_t sequence, uint8_t type, uint64_t place, const uint8_t *data,
+		uint32_t bytes)
 {
 	*(uint64_t *)arg = sequence;
 	return sequence == 3 ? -ECANCELED : 0;
+
+	(void)place;
 }
 
 static void caller_stops_recovery(void **state)

@@ -72,8 +72,8 @@ static int on_group(void *arg, const struct group_header *header, uint64_t offse
 	return 0;
 }
 
-static int on_record(void *arg, uint64_t sequence, uint8_t type, const uint8_t *data,
-		     uint32_t bytes)
+static int on_record(void *arg, uint64_t sequence, uint8_t type, uint64_t place,
+		     const uint8_t *data, uint32_t bytes)
 {
 	static uint8_t expected[LOG_RECORD_BYTES_MAX + 8];
 	struct rig *rig = arg;

@@ -50,6 +50,11 @@ uint8_t *log_reserve(struct log *log, uint32_t bytes)
 	return log_error(log) == 0 && bytes <= sizeof(log->record) ? log->record : NULL;
 }
 
+uint64_t log_place(const struct log *log)
+{
+	return log->appended;
+}
+
 uint64_t log_append(struct log *log, uint32_t bytes, uint8_t type)
 {
 	pthread_mutex_lock(&log->lock);

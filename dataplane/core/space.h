@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * space.h - live bytes of each segment: what the cleaner chooses its victims by.
+ *
+ * A write is live from the moment its commit becomes visible until its version leaves the index.
+ * Counters are a ring by segment number: no more than ABAFT_LOG_SEGMENTS_MAX numbers of a log are
+ * in use at a time. Any thread; relaxed: exact when nobody is in the middle of a change.
+ */
+#ifndef ABAFT_CORE_SPACE_H
+#define ABAFT_CORE_SPACE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <abaft/limits.h>
+
+#include "dataplane/core/mapper.h"
+#include "dataplane/core/place.h"
+
+struct space {
+	_Atomic uint64_t *live[ABAFT_LOGS_MAX]; /* by log; NULL: not counted */
+	_Atomic uint64_t total;			/* of all */
+};
+
+/* Counters for logs 0 to logs - 1 and the kept log. 0 or -ENOMEM. */
+int space_init(struct space *space, const struct mapper *mapper, uint32_t logs)
+	__attribute__((warn_unused_result));
+void space_fini(struct space *space, const struct mapper *mapper);
+
+/* What a write takes in a record: what is added when it becomes live and taken off when it dies. */
+uint32_t space_bytes(uint32_t key_bytes, uint32_t value_bytes);
+/* PLACE_NONE is allowed, and counts nowhere. */
+void space_add(struct space *space, uint64_t place, uint32_t bytes);
+void space_sub(struct space *space, uint64_t place, uint32_t bytes);
+uint64_t space_live(const struct space *space, uint32_t log, uint32_t segment);
+uint64_t space_total(const struct space *space);
+
+#endif

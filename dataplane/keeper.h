@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keeper.h - the thread that keeps the logs: checkpoints of the index, and cleaning of segments.
+ *
+ * The keeper ties core and log as a worker does, but never serves: it asks workers through posts
+ * (post.h), looks into the store through core/keep.h, writes checkpoints (log/checkpoint.h), and
+ * has a log of its own, the *kept log* (number ABAFT_LOG_KEPT), into which it copies what is still
+ * live in the segments that it cleans. keeper_step() does a bounded piece and returns: the daemon
+ * calls it from a thread, the simulation in turn with the workers.
+ *
+ * The rules that make a restart right:
+ *
+ * Q1. Two checkpoints are kept. `covered` are the marks of the older valid one: everything before
+ *     them is in both. Without two, nothing is cleaned.
+ * Q2. A segment is a victim only if all of it lies before `covered`. So of a victim only the live
+ *     versions matter: its tombstones and outcomes have done their work or stand in both
+ *     checkpoints.
+ * Q3. A live write is copied to the kept log; when the copy is durable its version's place moves
+ *     there (keep_move). The victim leaves the shelf when no write in it is live, and its file is
+ *     recycled when nobody reads it any more.
+ * Q4. At restart a kept record only says where a version stands now: it is applied if the
+ *     checkpoint or a log has brought that very version (key and number), else ignored. So copies
+ *     may be replayed in any order, twice, or beside their originals.
+ * Q5. The kept log's mark in a checkpoint is one up to which all moves are done. So a place in a
+ *     checkpoint is either good, or corrected by a kept record behind the mark; with the older
+ *     checkpoint, too, as by Q2 its victims were cleaned after it.
+ */
+#ifndef ABAFT_DATAPLANE_KEEPER_H
+#define ABAFT_DATAPLANE_KEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <abaft/limits.h>
+
+#include "dataplane/log/checkpoint.h"
+
+struct keeper;
+struct filedev;
+struct log;
+struct post;
+struct shelf;
+struct store;
+
+struct keeper_config {
+	struct store *store;
+	struct shelf *shelf;
+	struct filedev *checkpoints;
+	struct log *kept; /* opened; the keeper's own from now on, but for closing it */
+	struct log *logs[ABAFT_WORKERS_MAX]; /* by number, those of workers and older ones; for
+						their segments */
+	struct post *posts;		     /* of workers 0 to workers - 1 */
+	uint32_t workers;
+	uint8_t node_id[16];
+	void (*wake)(void *arg, uint32_t worker); /* it may sleep; may be NULL */
+	void *wake_arg;
+	bool (*held)(void *arg); /* a backup reads the files: free none; may be NULL */
+	void *held_arg;
+	/* Checkpoint when the logs have grown by this since the last; 0: never, nor any cleaning.
+	 */
+	uint64_t checkpoint_bytes;
+	/* Clean while live bytes are less than this share of the segments', percent; 0: never. */
+	uint32_t use_percent;
+	/* Bytes of victims read per second, at most, while there is room; 0: no limit. */
+	uint64_t clean_rate;
+};
+
+/* What recovery found: the checkpoint in force and the one before; zero numbers: none. */
+struct keeper_found {
+	uint32_t number_max; /* of any checkpoint's file, valid or not */
+	struct checkpoint_head newest, older;
+	struct checkpoint_stats newest_stats;
+};
+
+int keeper_create(struct keeper **out, const struct keeper_config *config,
+		  const struct keeper_found *found) __attribute__((warn_unused_result));
+void keeper_destroy(struct keeper *keeper);
+/* A bounded piece of work. Returns microseconds until it wants to be called again; 0: at once. */
+uint64_t keeper_step(struct keeper *keeper, uint64_t wall_us, uint64_t mono_us);
+/* A checkpoint as soon as can be (close, backup). Any thread. */
+void keeper_ask_checkpoint(struct keeper *keeper);
+/* The thread: steps until told to stop. It ends what it has begun, but no checkpoint. */
+int keeper_start(struct keeper *keeper) __attribute__((warn_unused_result));
+void keeper_stop(struct keeper *keeper);
+
+/* Any thread; values may be a moment old. */
+struct keeper_stats {
+	uint64_t checkpoints, checkpoint_failures;
+	uint32_t checkpoint_number;  /* of the newest valid one */
+	uint64_t checkpoint_bytes;   /* its size */
+	uint64_t checkpoint_wall_us; /* when it was begun */
+	uint64_t checkpoint_us;	     /* how long it took */
+	uint64_t tail_bytes;	     /* of log behind its marks: what a restart now would replay */
+	uint64_t tail_bytes_max;     /* what it can become by configuration; UINT64_MAX: no bound */
+	uint64_t live_bytes, log_bytes;
+	uint64_t cleaned_segments, cleaned_bytes; /* read as victims */
+	uint64_t kept_bytes;			  /* copied to the kept log */
+	uint64_t damaged_writes; /* live, but damaged on disk: their segments stay */
+	int error;		 /* of the last attempt at anything, 0 */
+};
+void keeper_stats(const struct keeper *keeper, struct keeper_stats *out);
+
+#endif
