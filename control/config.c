@@ -26,11 +26,13 @@ struct key {
 	const char *text;  /* lines of at most 90 characters */
 };
 
-#define AT(field) offsetof(struct config, field)
-#define KIB	  (UINT64_C(1) << 10)
-#define MIB	  (UINT64_C(1) << 20)
-#define GIB	  (UINT64_C(1) << 30)
-#define TIB	  (UINT64_C(1) << 40)
+#define AT(field)	 offsetof(struct config, field)
+#define KIB		 (UINT64_C(1) << 10)
+#define MIB		 (UINT64_C(1) << 20)
+#define GIB		 (UINT64_C(1) << 30)
+#define TIB		 (UINT64_C(1) << 40)
+/* The kept log's: one to write, one ready, one while the one before is being freed. */
+#define RESERVE_SEGMENTS 3
 
 static const struct key keys[] = {
 	{"port", KEY_TEXT, AT(port), 1, 0, "afxdp:lo",
@@ -51,6 +53,10 @@ static const struct key keys[] = {
 	 "Where the commit logs live. Made if it is not there; one daemon at a time."},
 	{"memory", KEY_BYTES, AT(memory_bytes), 4 * MIB, 16 * TIB, "256M",
 	 "Memory for values and versions, all workers together, taken at start."},
+	{"cache", KEY_BYTES, AT(cache_bytes), 0, 16 * TIB, "0",
+	 "Bytes of values larger than 152 bytes to keep in `memory`; the others are read from the "
+	 "log\n"
+	 "when they are asked for. 0: as many as fit beside keys, versions and small values."},
 	{"keys", KEY_COUNT, AT(keys), 64, UINT64_C(1) << 36, "1048576",
 	 "Keys that the index can hold; about 64 bytes each, beside `memory`."},
 	{"txns", KEY_COUNT, AT(txns), 1, ABAFT_TXNS_MAX, "4096",
@@ -63,10 +69,23 @@ static const struct key keys[] = {
 	 "How far a client's clock may be ahead of ours."},
 	{"deadline", KEY_TIME, AT(deadline_ms), 1, ABAFT_TXN_DEADLINE_MS_MAX, "30s",
 	 "Life of a transaction after its last packet, unless the client asks otherwise."},
-	{"segment-size", KEY_BYTES, AT(segment_bytes), 2 * ABAFT_LOG_GROUP_BYTES_MAX, 64 * GIB,
-	 "64M", "Size of one file of the commit log."},
+	{"segment-size", KEY_BYTES, AT(segment_bytes), 2 * ABAFT_LOG_GROUP_BYTES_MAX,
+	 ABAFT_LOG_SEGMENT_BYTES_MAX, "64M",
+	 "Size of one file of a commit log; cleaning frees whole ones."},
 	{"log-bytes-max", KEY_BYTES, AT(log_bytes_max), 0, 1024 * TIB, "0",
-	 "Bytes one worker's log may take on disk; then commits get NO_SPACE. 0: the disk's end."},
+	 "Bytes all logs together may take on disk; then commits get NO_SPACE until cleaning has "
+	 "made\n"
+	 "room. 0: the disk's end. Checkpoints come on top."},
+	{"checkpoint", KEY_BYTES, AT(checkpoint_bytes), 0, 1024 * TIB, "256M",
+	 "Write a checkpoint when the logs have grown by this: a restart reads one checkpoint and "
+	 "about\n"
+	 "so much of the logs. 0: none; then nothing is cleaned and a restart reads all logs."},
+	{"clean-below", KEY_COUNT, AT(clean_below), 0, 95, "70",
+	 "Clean segments while less than so many percent of the logs are live data. Higher saves "
+	 "disk\n"
+	 "space and writes more. 0: never clean."},
+	{"clean-rate", KEY_BYTES, AT(clean_rate), 0, TIB, "64M",
+	 "Bytes per second that cleaning may read while there is room on the disk. 0: no limit."},
 	{"sync", KEY_BOOL, AT(sync), 0, 1, "yes",
 	 "Acknowledge commits only after fdatasync. `no` loses commits: for benchmarks alone."},
 	{"huge-pages", KEY_BOOL, AT(huge_pages), 0, 1, "no",
@@ -390,6 +409,43 @@ static int check_addresses(const struct config *config, char *why)
 	return 0;
 }
 
+bool config_cleans(const struct config *config)
+{
+	return config->checkpoint_bytes != 0 && config->clean_below != 0;
+}
+
+uint64_t config_log_reserve(const struct config *config)
+{
+	return config_cleans(config) ? RESERVE_SEGMENTS * config->segment_bytes : 0;
+}
+
+/* Room for a segment to write and one made ahead for each log; for marks behind which one can clean
+ * while the next two checkpoints come. */
+static int check_log_bytes(const struct config *config, char *why)
+{
+	uint64_t least = 2 * config->workers * config->segment_bytes + config_log_reserve(config);
+
+	if (config->log_bytes_max == 0)
+		return 0;
+	if (config->log_bytes_max < least) {
+		snprintf(why, CONFIG_WHY_BYTES,
+			 "log-bytes-max: %" PRIu64 " is too little: two segments of %" PRIu64
+			 " for each of %" PRIu64 " workers%s take %" PRIu64
+			 "; raise it or lower segment-size",
+			 config->log_bytes_max, config->segment_bytes, config->workers,
+			 config_cleans(config) ? " and three for cleaning" : "", least);
+		return -EINVAL;
+	}
+	if (config->checkpoint_bytes > config->log_bytes_max / 4) {
+		snprintf(why, CONFIG_WHY_BYTES,
+			 "checkpoint: %" PRIu64 " is more than a quarter of log-bytes-max (%" PRIu64
+			 "): the logs would be full before anything can be cleaned; lower it",
+			 config->checkpoint_bytes, config->log_bytes_max);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int config_check(const struct config *config, char *why)
 {
 	if (config->udp_port + config->workers > 65536) {
@@ -411,12 +467,15 @@ int config_check(const struct config *config, char *why)
 			 config->segment_bytes, ABAFT_LOG_BLOCK_BYTES);
 		return -EINVAL;
 	}
-	if (config->log_bytes_max != 0 && config->log_bytes_max < config->segment_bytes) {
+	if (config->cache_bytes > config->memory_bytes) {
 		snprintf(why, CONFIG_WHY_BYTES,
-			 "log-bytes-max: %" PRIu64 " is less than one segment (%" PRIu64 ")",
-			 config->log_bytes_max, config->segment_bytes);
+			 "cache: %" PRIu64 " is more than memory (%" PRIu64
+			 "), of which it is a part",
+			 config->cache_bytes, config->memory_bytes);
 		return -EINVAL;
 	}
+	if (check_log_bytes(config, why) != 0)
+		return -EINVAL;
 	if (config_core(config, (uint32_t)config->workers - 1) == -EINVAL) {
 		snprintf(why, CONFIG_WHY_BYTES,
 			 "cores: \"%s\" must name %" PRIu64

@@ -36,6 +36,7 @@ struct config {
 	uint64_t workers;
 	uint64_t node;
 	uint64_t memory_bytes;
+	uint64_t cache_bytes;
 	uint64_t keys;
 	uint64_t txns;
 	uint64_t outcomes;
@@ -44,6 +45,9 @@ struct config {
 	uint64_t deadline_ms;
 	uint64_t segment_bytes;
 	uint64_t log_bytes_max;
+	uint64_t checkpoint_bytes;
+	uint64_t clean_below; /* percent */
+	uint64_t clean_rate;
 	bool sync;
 	bool huge_pages;
 	bool poll;
@@ -61,6 +65,10 @@ int config_set(struct config *config, const char *key, const char *value, const 
 	       char *why) __attribute__((warn_unused_result));
 /* Checks what one key alone cannot tell: keys that contradict each other, addresses, cores. */
 int config_check(const struct config *config, char *why) __attribute__((warn_unused_result));
+
+/* Whether segments are ever cleaned, and what of log_bytes_max only cleaning may take. */
+bool config_cleans(const struct config *config);
+uint64_t config_log_reserve(const struct config *config);
 
 /* What main asked for besides a configuration. */
 struct config_asked {

@@ -152,7 +152,8 @@ def versions_held(tap):
 
 def log_space(tap):
     """A log that may take no more: commits get NO_SPACE, reads go on, a restart finds all"""
-    with Node(log_bytes_max='16M', segment_size='8M', memory='64M') as node:
+    keys = {'log_bytes_max': '16M', 'segment_size': '8M', 'memory': '64M', 'checkpoint': 0}
+    with Node(**keys) as node:
         with client.Client(timeout_ms=2000) as peer:
             written = 0
             while written < 60 and (err := peer.write({b'l-%d' % written: bytes(MIB // 2)})) == 0:
@@ -169,7 +170,7 @@ def log_space(tap):
             tap.equal(good, [True] * written, 'log: a restart finds every commit')
             tap.equal(peer.read(b'l-%d' % written)[0], client.NOT_FOUND, 'log: and no other')
     try:
-        with Node(log_bytes_max='16M', segment_size='8M', memory='64M', start=False) as small:
+        with Node(**keys, start=False) as small:
             small.keys['data_dir'] = '/proc/nowhere'
             small.start()
         tap.ok(False, 'data-dir: a hopeless one is refused')

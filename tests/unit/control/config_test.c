@@ -64,7 +64,8 @@ static void defaults_suit_a_laptop(void **state)
 static void sizes_and_times_take_units(void **state)
 {
 	assert_int_equal(read_text("memory = 64M\nwindow=2m\ndeadline = 1500ms\nskew = 3s\n"
-				   "segment-size = 16777216\nlog-bytes-max = 3G\n"),
+				   "segment-size = 16777216\nlog-bytes-max = 3G\ncache = 16M\n"
+				   "checkpoint = 64M\nclean-below = 80\nclean-rate = 8M\n"),
 			 0);
 	assert_int_equal(config.memory_bytes, 64 << 20);
 	assert_int_equal(config.window_ms, 120000);
@@ -72,6 +73,11 @@ static void sizes_and_times_take_units(void **state)
 	assert_int_equal(config.skew_ms, 3000);
 	assert_int_equal(config.segment_bytes, 16 << 20);
 	assert_int_equal(config.log_bytes_max, UINT64_C(3) << 30);
+	assert_int_equal(config.cache_bytes, 16 << 20);
+	assert_int_equal(config.checkpoint_bytes, 64 << 20);
+	assert_int_equal(config.clean_below, 80);
+	assert_int_equal(config.clean_rate, 8 << 20);
+	assert_int_equal(config_check(&config, why), 0);
 }
 
 static void blanks_and_comments_are_fine(void **state)
@@ -95,6 +101,8 @@ static void refusals_name_file_line_and_key(void **state)
 	refused("sync = maybe\n", ":1: sync: \"maybe\" is not yes or no");
 	refused("log-level = loud\n", ":1: log-level: \"loud\" is not error, warning");
 	refused("data-dir =\n", ":1: data-dir: must have 1 to 255 characters");
+	refused("segment-size = 2G\n", ":1: segment-size: \"2G\" is out of range");
+	refused("clean-below = 96\n", ":1: clean-below: \"96\" is out of range: 0 to 95");
 	refused("colour = blue\n", ":1: colour: there is no such key");
 	refused("workers = 1\nworkers = 2\n", ":2: workers: given twice, first in line 1");
 	refused("[node]\n", ":1: sections are not used");
@@ -171,10 +179,53 @@ static void contradictions_are_found(void **state)
 	contradictions("udp-port = 65535\nworkers = 2\n", "udp-port: 65535 leaves no room");
 	contradictions("window = 1s\ndeadline = 2s\n", "deadline: 2000 ms is longer than window");
 	contradictions("segment-size = 16777217\n", "segment-size: 16777217 is no multiple");
-	contradictions("log-bytes-max = 1M\n", "log-bytes-max: 1048576 is less than one segment");
+	contradictions("memory = 64M\ncache = 65M\n", "cache: 68157440 is more than memory");
 	contradictions("workers = 2\ncores = 1\n", "cores: \"1\" must name 2 CPUs");
 	contradictions("cores = a\n", "cores: \"a\" must name 1 CPUs");
 	contradictions("addresses = 127.0.0.1,localhost\n", "addresses: \"localhost\" is neither");
+}
+
+static void sets_log_bytes(const char *rest, uint64_t bytes)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "segment-size = 8M\nworkers = 2\nlog-bytes-max = %llu\n%s",
+		 (unsigned long long)bytes, rest);
+	assert_int_equal(read_text(text), 0);
+}
+
+/* Two segments a worker; with cleaning three more. One byte less is refused. */
+static void log_bytes_max_must_hold_all_logs(void **state)
+{
+	const uint64_t segment = 8 << 20;
+
+	sets_log_bytes("checkpoint = 4M\n", 7 * segment);
+	assert_true(config_cleans(&config));
+	assert_int_equal(config_log_reserve(&config), 3 * segment);
+	assert_int_equal(config_check(&config, why), 0);
+	sets_log_bytes("checkpoint = 4M\n", 7 * segment - 1);
+	assert_int_equal(config_check(&config, why), -EINVAL);
+	assert_non_null(strstr(why, "log-bytes-max: 58720255 is too little"));
+	assert_non_null(strstr(why, "and three for cleaning take 58720256"));
+	sets_log_bytes("checkpoint = 0\n", 4 * segment);
+	assert_false(config_cleans(&config));
+	assert_int_equal(config_log_reserve(&config), 0);
+	assert_int_equal(config_check(&config, why), 0);
+	sets_log_bytes("checkpoint = 4M\nclean-below = 0\n", 4 * segment);
+	assert_false(config_cleans(&config));
+	assert_int_equal(config_check(&config, why), 0);
+	sets_log_bytes("checkpoint = 0\n", 4 * segment - 1);
+	assert_int_equal(config_check(&config, why), -EINVAL);
+	assert_null(strstr(why, "for cleaning"));
+}
+
+static void checkpoints_must_come_before_the_logs_are_full(void **state)
+{
+	sets_log_bytes("checkpoint = 16M\n", 64 << 20);
+	assert_int_equal(config_check(&config, why), 0);
+	sets_log_bytes("checkpoint = 17M\n", 64 << 20);
+	assert_int_equal(config_check(&config, why), -EINVAL);
+	assert_non_null(strstr(why, "checkpoint: 17825792 is more than a quarter"));
 }
 
 /* What config_print() writes, read back, is the same configuration. */
@@ -226,7 +277,7 @@ static void the_example_is_the_table(void **state)
 	assert_string_equal(have, want);
 	uncomment(want);
 	assert_int_equal(read_text(want), 0);
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 26; i++)
 		assert_int_not_equal(config.line[i], 0);
 	config_defaults(&defaults);
 	memset(config.line, 0, sizeof(config.line));
@@ -245,6 +296,8 @@ int main(void)
 		cmocka_unit_test(flags_lie_over_the_file),
 		cmocka_unit_test(flags_are_refused_by_name),
 		cmocka_unit_test(contradictions_are_found),
+		cmocka_unit_test(log_bytes_max_must_hold_all_logs),
+		cmocka_unit_test(checkpoints_must_come_before_the_logs_are_full),
 		cmocka_unit_test(a_printed_configuration_reads_back),
 		cmocka_unit_test(the_example_is_the_table),
 	};
