@@ -30,7 +30,8 @@ struct post {
 	_Atomic uint32_t answered; /* the worker's */
 	enum post_question question;
 	uint64_t cursor;
-	uint64_t horizon_ms;
+	uint64_t horizon_ms; /* of POST_OUTCOMES_NEXT */
+	uint64_t time;	     /* of POST_MARK: node_time() */
 	struct log_mark mark;
 	uint32_t bytes;
 	uint8_t outcomes[POST_OUTCOMES * SNAPSHOT_OUTCOME_BYTES];

@@ -57,6 +57,7 @@ struct checkpoint_head {
 	uint32_t logs;
 	uint64_t wall_us;    /* when it was begun, UTC */
 	uint64_t horizon_ms; /* ids up to this have no outcome in it */
+	uint64_t time;	     /* hybrid: no number before the marks is above it, deleted keys' too */
 	struct checkpoint_mark mark[ABAFT_LOGS_MAX];
 };
 
