@@ -42,6 +42,13 @@ struct post;
 struct shelf;
 struct store;
 
+/* A victim that cannot be emptied: what is live in it cannot be read. Its file stays. */
+struct keeper_damage {
+	uint32_t log, segment;
+	uint64_t offset; /* of the first group that is not whole */
+	uint64_t bytes;	 /* live, not in memory, and not readable here */
+};
+
 struct keeper_config {
 	struct store *store;
 	struct shelf *shelf;
@@ -56,6 +63,9 @@ struct keeper_config {
 	void *wake_arg;
 	bool (*held)(void *arg); /* a backup reads the files: free none; may be NULL */
 	void *held_arg;
+	/* Once for each damaged segment, from the keeper's thread; may be NULL. */
+	void (*report)(void *arg, const struct keeper_damage *damage);
+	void *report_arg;
 	/* Checkpoint when the logs have grown by this since the last; 0: never, nor any cleaning.
 	 */
 	uint64_t checkpoint_bytes;
@@ -91,12 +101,17 @@ struct keeper_stats {
 	uint64_t checkpoint_wall_us; /* when it was begun */
 	uint64_t checkpoint_us;	     /* how long it took */
 	uint64_t tail_bytes;	     /* of log behind its marks: what a restart now would replay */
-	uint64_t tail_bytes_max;     /* what it can become by configuration; UINT64_MAX: no bound */
+	/*
+	 * What tail_bytes can become: checkpoint_bytes, and what is written while a checkpoint is,
+	 * of which no configuration knows the disk's speed: the most so far. UINT64_MAX: no bound.
+	 */
+	uint64_t tail_bytes_max;
 	uint64_t live_bytes, log_bytes;
 	uint64_t cleaned_segments, cleaned_bytes; /* read as victims */
 	uint64_t kept_bytes;			  /* copied to the kept log */
-	uint64_t damaged_writes; /* live, but damaged on disk: their segments stay */
-	int error;		 /* of the last attempt at anything, 0 */
+	uint64_t damaged_segments, damaged_bytes; /* live, but damaged on disk: these stay */
+	uint64_t read_errors;			  /* blocks of victims that the disk did not give */
+	int error;				  /* of the last checkpoint, 0: it went well */
 };
 void keeper_stats(const struct keeper *keeper, struct keeper_stats *out);
 

@@ -8,7 +8,7 @@
  *	SEGMENTS  the segments there are, each with its length and the time of its youngest write
  *	KEYS ...  entries of core/snapshot.h
  *	OUTCOMES ...
- *	END   how many blocks and entries there are, and the sum over their sums
+ *	END   the horizon, how many blocks and entries there are, and the sum over their sums
  *
  * Each block has a header of 64 bytes with the magic "ABCK", format version, kind, node id,
  * checkpoint number, its own index, lengths, and CRC32C of payload and header. So a block of
@@ -55,9 +55,11 @@ struct checkpoint_segment {
 struct checkpoint_head {
 	uint32_t number; /* of the file: from 1 up */
 	uint32_t logs;
-	uint64_t wall_us;    /* when it was begun, UTC */
-	uint64_t horizon_ms; /* ids up to this have no outcome in it */
-	uint64_t time;	     /* hybrid: no number before the marks is above it, deleted keys' too */
+	uint64_t wall_us; /* when it was begun, UTC */
+	uint64_t time;	  /* hybrid: no number before the marks is above it, deleted keys' too */
+	/* Ids up to this may have no outcome in it. Stands in END: outcomes still leave the nodes
+	 * while they are being written. */
+	uint64_t horizon_ms;
 	struct checkpoint_mark mark[ABAFT_LOGS_MAX];
 };
 
@@ -75,8 +77,8 @@ int checkpoint_segments(struct checkpoint_writer *writer, const struct checkpoin
 int checkpoint_add(struct checkpoint_writer *writer, enum checkpoint_kind kind, const uint8_t *data,
 		   uint32_t bytes, uint32_t entries) __attribute__((warn_unused_result));
 /* Ends it, durably, and frees the writer, also when it fails: then there is no such file. */
-int checkpoint_finish(struct checkpoint_writer *writer, struct checkpoint_stats *stats)
-	__attribute__((warn_unused_result));
+int checkpoint_finish(struct checkpoint_writer *writer, uint64_t horizon_ms,
+		      struct checkpoint_stats *stats) __attribute__((warn_unused_result));
 void checkpoint_abandon(struct checkpoint_writer *writer);
 
 /* Reading. Non-zero of a visitor stops and is returned. Entries come as whole payloads. */
