@@ -429,7 +429,8 @@ static int start(struct log *log, const struct log_config *config, const struct 
 		.bytes_max = config->bytes_max,
 		.bytes = tail->bytes,
 		.next = tail->segment,
-		.end = tail->segments,
+		.end = tail->segments ? log_tail_last(tail) + 1 : 0,
+		.segments = tail->segments,
 		.ahead = config->segments_ahead,
 	};
 	int error = make_buffers(log);

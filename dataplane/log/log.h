@@ -133,8 +133,8 @@ int log_free_segment(struct log *log, uint32_t segment) __attribute__((warn_unus
  */
 typedef int (*log_record_fn)(void *arg, uint64_t seq, uint8_t type, uint64_t place,
 			     const uint8_t *data, uint32_t bytes);
-/* From `mark` on (NULL: from the beginning): earlier segments may be missing, and are not read.
- * `place` is that of data[0]. */
+/* From `mark` on (NULL, or group 0: from the beginning): earlier segments may be missing, and are
+ * not read; a log that a mark knows must be there. `place` is that of data[0]. */
 int log_recover(const struct log_config *config, const struct log_mark *mark, log_record_fn fn,
 		void *arg, struct log_tail **tail, char *why, size_t why_bytes);
 void log_tail_free(struct log_tail *tail);

@@ -3,7 +3,8 @@
  * recover.c - finds the true end of a log, or says that it is damaged; never guesses.
  *
  * Let n be the number of the group that is due, (s, o) the place behind group n-1, and I the
- * incarnation of group n-1.
+ * incarnation of group n-1. Reading begins at a *mark*: n, (s, o), I and the rest of what group n-1
+ * leaves to its successor, as the log stood when a checkpoint was made; or at group 1, (0, 0).
  *
  * The writer (log.c):
  * W1. Group n goes to (s, o), or, when it would not fit there, to (s+1, 0). Its header names node,
@@ -15,8 +16,12 @@
  * W3. A record is acknowledged only when its group and all groups before are synced.
  * W4. A log is opened only behind the end that recovery found, after recovery synced all up to
  *     there. What lies before the end is never written again.
- * W5. At offset 0 of a segment only group headers are ever written, by this log alone: segments
- *     are made of zeros and never used twice.
+ * W5. A segment's number is used once. When its file gets that name its first block is zero,
+ *     durably, and at offset 0 only headers of this very segment are ever written. Behind the
+ *     first block it is zero, too, or, if the file was another segment before (recycled), holds
+ *     groups that name that one.
+ * W6. A mark is taken behind a durable group, all groups before it being durable. Segments before
+ *     the mark's may go, in any order; the mark's own and all behind it stay.
  *
  * The rule:
  * R1. Group n is accepted iff it stands at (s, o) or else at (s+1, 0), and all of W1 fits, its
@@ -30,15 +35,16 @@
  *     and, by W4, never overwritten; R1 accepts each of them in turn, unless the disk changed it.
  * I2. Nothing is invented. A stale group behind an earlier end fails R1: group n of this lineage
  *     either replaced it, or n's header differs from the one it chains to, or its incarnation is
- *     below I. Torn groups fail the payload's checksum (the header lies in one sector and is
- *     written whole or not), misplaced and foreign ones the header's own place and names.
+ *     below I. What a recycled file held names another segment (W5). Torn groups fail the payload's
+ *     checksum (the header lies in one sector and is written whole or not), misplaced and foreign
+ *     ones the header's own place and names.
  * I3. No hole. Groups are accepted in sequence; the first that is missing ends it, whatever whole
  *     groups lie behind: they were written but not acknowledged (W3), because n was not durable.
  * I4. A proof is a proof. By induction over incarnations the durable prefix is common to all of
  *     them: an open begins behind all that was durable (I1, W4). So `durable >= n` in any header
  *     of this log means that group n of this very lineage was durable, and it must be there. R2
  *     asks for incarnation >= I besides, which costs nothing: an older header that knows of n would
- *     contradict W2.
+ *     contradict W2. What a recycled file held is not in its place, and proves nothing.
  * I5. Stale groups prove nothing wrong: one that was in flight when n was lost had durable < n,
  *     since durable counts groups without a hole.
  * I6. A crash during recovery changes nothing: it writes nothing. Nothing handed over counts before
@@ -50,6 +56,11 @@
  * I8. What cannot be seen: damage to the last groups before a crash when no later header says that
  *     they were durable (at most ABAFT_LOG_WRITES_IN_FLIGHT + 1 groups) looks like a torn write.
  *     A clean close leaves a seal, so this needs a crash and damage at the same place.
+ * I9. From a mark on all this holds as from the beginning: by W6 group n-1 was durable with all
+ *     before it, so its end is no guess, and what must be accepted stands at the mark and behind
+ *     it, where nothing is missing. Segments before it are neither read nor asked for. Group n must
+ *     follow the mark by sequence, chain and incarnation like any other: a mark of another lineage
+ *     of the log is refused, or finds nothing.
  *
  * A header that is whole but of another version, node, log, segment, or segment length, at offset
  * 0 of a segment, is not stale (W5): the file is not ours, or not as it was: its own error. Behind
@@ -73,6 +84,7 @@
 struct scan {
 	struct logdev *dev;
 	const struct log_config *config;
+	const struct log_mark *mark; /* NULL: from the beginning */
 	const struct recover_visitor *visitor;
 	struct log_tail *tail;
 	char *why;
@@ -317,7 +329,7 @@ static int accept_all(struct scan *scan, enum format_verdict *verdict)
 			return error;
 		if (accepted)
 			continue;
-		if (tail->segment + 1 == tail->segments)
+		if (tail->segment == log_tail_last(tail))
 			return 0;
 		error = open_segment(scan, tail->segment + 1);
 		if (!error)
@@ -379,7 +391,7 @@ static int seek_proofs(struct scan *scan, enum format_verdict verdict)
 	const struct log_tail *tail = scan->tail;
 	int error = 0;
 
-	for (uint32_t i = tail->segment; i < tail->segments && !error; i++) {
+	for (uint32_t i = tail->segment; i <= log_tail_last(tail) && !error; i++) {
 		error = open_segment(scan, i);
 		if (!error)
 			error = seek_proof(scan, i == tail->segment ? tail->offset : 0, verdict);
@@ -387,12 +399,12 @@ static int seek_proofs(struct scan *scan, enum format_verdict verdict)
 	return error;
 }
 
-/* I6. All segments: the last run may have been one without syncs. */
+/* I6. All that was read: the last run may have been one without syncs. */
 static int sync_all(struct scan *scan)
 {
 	int error;
 
-	for (uint32_t i = 0; i <= scan->tail->segment; i++) {
+	for (uint32_t i = scan->mark ? scan->mark->segment : 0; i <= scan->tail->segment; i++) {
 		error = open_segment(scan, i);
 		if (error)
 			return error;
@@ -412,8 +424,71 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The segments there are, which must be all from 0 up; their total length. */
-static int list_segments(struct scan *scan)
+/* From the mark's segment on, or from 0, all numbers must be there. */
+static int check_numbers(struct scan *scan)
+{
+	const struct log_tail *tail = scan->tail;
+	uint32_t due = scan->mark ? scan->mark->segment : 0;
+	uint32_t i = 0;
+
+	while (i < tail->segments && tail->on_disk[i].number < due)
+		i++;
+	if (i == tail->segments || (scan->mark && tail->on_disk[i].number != due))
+		return refuse(
+			scan, -EBADMSG,
+			"segment %08x is missing, in which the checkpoint says that it goes on "
+			"behind group %llu; restore it from a copy",
+			due, (unsigned long long)scan->mark->group);
+	if (tail->on_disk[i].number != due)
+		return refuse(
+			scan, -EBADMSG,
+			"segment %08x is missing, though %08x is there: it was cleaned or "
+			"lost, and what was in it stands in no log any more; a valid checkpoint "
+			"is needed to start without it",
+			due, tail->on_disk[i].number);
+	for (; i < tail->segments; i++, due++)
+		if (tail->on_disk[i].number != due)
+			return refuse(scan, -EBADMSG,
+				      "segment %08x is missing, though %08x is there; restore it "
+				      "from a copy",
+				      due, tail->on_disk[i].number);
+	return 0;
+}
+
+/* Lengths of all segments there are; the longest is what the window need not exceed. */
+static int measure_segments(struct scan *scan)
+{
+	struct log_tail *tail = scan->tail;
+	int error = 0;
+
+	for (uint32_t i = 0; i < tail->segments && !error; i++) {
+		error = open_segment(scan, tail->on_disk[i].number);
+		if (error)
+			break;
+		tail->on_disk[i].bytes = scan->segment_bytes;
+		tail->bytes += scan->segment_bytes;
+		if (scan->segment_bytes > scan->window_size)
+			scan->window_size = (size_t)scan->segment_bytes;
+	}
+	if (scan->window_size > WINDOW_BYTES_MAX)
+		scan->window_size = WINDOW_BYTES_MAX;
+	return error;
+}
+
+/* -ENOENT is only an answer where nothing is known of the log. */
+static int no_log(struct scan *scan)
+{
+	if (!scan->mark)
+		return refuse(scan, -ENOENT, "there is no such log");
+	return refuse(
+		scan, -EBADMSG,
+		"it is missing, though the checkpoint knows its groups up to %llu; restore it "
+		"from a copy",
+		(unsigned long long)scan->mark->group);
+}
+
+/* Makes the tail, with the list of the segments there are, and puts it at the mark. */
+static int begin(struct scan *scan)
 {
 	uint32_t *numbers = malloc(ABAFT_LOG_SEGMENTS_MAX * sizeof(*numbers));
 	int count, error = 0;
@@ -422,66 +497,118 @@ static int list_segments(struct scan *scan)
 		return -ENOMEM;
 	count = scan->dev->ops->list(scan->dev, numbers, ABAFT_LOG_SEGMENTS_MAX);
 	if (count == 0 || count == -ENOENT)
-		error = refuse(scan, -ENOENT, "there is no such log");
+		error = no_log(scan);
 	else if (count < 0)
 		error = refuse(scan, count, "cannot list its segments: %s", strerror(-count));
 	if (error)
 		goto out;
-	qsort(numbers, (size_t)count, sizeof(*numbers), by_number);
-	for (uint32_t i = 0; i < (uint32_t)count && !error; i++) {
-		if (numbers[i] != i)
-			error = refuse(
-				scan, -EBADMSG,
-				"segment %08x is missing, though %08x is there; restore it from "
-				"a copy",
-				i, numbers[i]);
-		else
-			error = open_segment(scan, i);
-		scan->tail->bytes += scan->segment_bytes;
-		if (scan->segment_bytes > scan->window_size)
-			scan->window_size = (size_t)scan->segment_bytes;
+	scan->tail =
+		calloc(1, sizeof(*scan->tail) + (size_t)count * sizeof(scan->tail->on_disk[0]));
+	if (!scan->tail) {
+		error = -ENOMEM;
+		goto out;
 	}
 	scan->tail->segments = (uint32_t)count;
-	if (scan->window_size > WINDOW_BYTES_MAX)
-		scan->window_size = WINDOW_BYTES_MAX;
+	qsort(numbers, (size_t)count, sizeof(*numbers), by_number);
+	for (int i = 0; i < count; i++)
+		scan->tail->on_disk[i].number = numbers[i];
+	if (scan->mark) {
+		scan->tail->offset = scan->mark->offset;
+		scan->tail->group = scan->mark->group;
+		scan->tail->record = scan->mark->record;
+		scan->tail->segment = scan->mark->segment;
+		scan->tail->previous_crc = scan->mark->previous_crc;
+		scan->tail->incarnation = scan->mark->incarnation;
+	}
 out:
 	free(numbers);
 	return error;
 }
 
-int recover_scan(struct logdev *dev, const struct log_config *config,
-		 const struct recover_visitor *visitor, struct log_tail *tail, char *why,
+/* The file that the mark points into must be the mark's segment, and reach as far (W5). */
+static int check_mark(struct scan *scan)
+{
+	const struct log_mark *mark = scan->mark;
+	struct group_header header;
+	struct format_place place;
+	const uint8_t *at = NULL;
+	enum format_verdict verdict;
+	int error = open_segment(scan, mark->segment);
+
+	if (error)
+		return error;
+	if (mark->offset > scan->segment_bytes || mark->offset % ABAFT_LOG_BLOCK_BYTES != 0)
+		return refuse(
+			scan, -EBADMSG,
+			"segment %08x has %llu bytes, but the checkpoint says that group %llu "
+			"ends at byte %llu of it; restore it from a copy",
+			mark->segment, (unsigned long long)scan->segment_bytes,
+			(unsigned long long)mark->group, (unsigned long long)mark->offset);
+	error = look(scan, 0, ABAFT_LOG_BLOCK_BYTES, &at);
+	if (error)
+		return error;
+	place_at(scan, 0, &place);
+	verdict = format_header_parse(at, &place, &header);
+	if (verdict == FORMAT_FITS && mark->offset > 0 && header.sequence > mark->group)
+		return refuse(
+			scan, -EBADMSG,
+			"segment %08x begins with group %llu, but the checkpoint says that group "
+			"%llu stands behind it; they are not of the same log",
+			mark->segment, (unsigned long long)header.sequence,
+			(unsigned long long)mark->group);
+	return check_first(scan, verdict, &header);
+}
+
+static int run(struct scan *scan)
+{
+	enum format_verdict verdict = FORMAT_NOTHING;
+	int error = begin(scan);
+
+	if (!error)
+		error = measure_segments(scan);
+	if (!error)
+		error = check_numbers(scan);
+	if (!error &&
+	    posix_memalign((void **)&scan->window, ABAFT_LOG_BLOCK_BYTES, scan->window_size))
+		error = refuse(scan, -ENOMEM, "no memory to read it");
+	if (!error && scan->mark)
+		error = check_mark(scan);
+	if (!error)
+		error = accept_all(scan, &verdict);
+	if (error)
+		return error;
+	scan->tail->incarnation_max = scan->tail->incarnation;
+	error = seek_proofs(scan, verdict);
+	if (!error && scan->tail->incarnation_max == UINT32_MAX)
+		error = refuse(scan, -EBADMSG,
+			       "it says that it was opened 4294967295 times: damaged, or forged");
+	return error ? error : sync_all(scan);
+}
+
+int recover_scan(struct logdev *dev, const struct log_config *config, const struct log_mark *mark,
+		 const struct recover_visitor *visitor, struct log_tail **tail, char *why,
 		 size_t why_bytes)
 {
 	struct scan scan = {
 		.dev = dev,
 		.config = config,
+		.mark = mark && mark->group > 0 ? mark : NULL,
 		.visitor = visitor,
-		.tail = tail,
 		.why = why,
 		.why_bytes = why_bytes,
 		.handle = -1,
 	};
-	enum format_verdict verdict = FORMAT_NOTHING;
 	int error;
 
-	memset(tail, 0, sizeof(*tail));
-	error = list_segments(&scan);
-	if (!error &&
-	    posix_memalign((void **)&scan.window, ABAFT_LOG_BLOCK_BYTES, scan.window_size))
-		error = refuse(&scan, -ENOMEM, "no memory to read it");
-	if (!error)
-		error = accept_all(&scan, &verdict);
-	tail->incarnation_max = tail->incarnation;
-	if (!error)
-		error = seek_proofs(&scan, verdict);
-	if (!error && tail->incarnation_max == UINT32_MAX)
-		error = refuse(&scan, -EBADMSG,
-			       "it says that it was opened 4294967295 times: damaged, or forged");
-	if (!error)
-		error = sync_all(&scan);
+	refuse(&scan, 0, "no memory to read it");
+	error = run(&scan);
 	close_segment(&scan);
 	free(scan.window);
+	if (error) {
+		log_tail_free(scan.tail);
+		scan.tail = NULL;
+	}
+	*tail = scan.tail;
 	return error;
 }
 
@@ -494,15 +621,16 @@ int log_recover(const struct log_config *config, const struct log_mark *mark, lo
 
 	*tail = NULL;
 	error = logdev_uring_create(&dev, config->dir, config->number, false, why, why_bytes);
+	if (error == -ENOENT && mark && mark->group > 0) {
+		struct scan scan = {
+			.config = config, .mark = mark, .why = why, .why_bytes = why_bytes};
+
+		return no_log(&scan);
+	}
 	if (error)
 		return error;
-	*tail = malloc(sizeof(**tail));
-	error = *tail ? recover_scan(dev, config, &visitor, *tail, why, why_bytes) : -ENOMEM;
+	error = recover_scan(dev, config, mark, &visitor, tail, why, why_bytes);
 	dev->ops->destroy(dev);
-	if (error) {
-		log_tail_free(*tail);
-		*tail = NULL;
-	}
 	return error;
 }
 

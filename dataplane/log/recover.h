@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recover.h - reads a log from its first group to its true end, over any device.
+ * recover.h - reads a log from its first group, or from a mark, to its true end, over any device.
  *
  * Called by log_recover() (log.h), by the tools that print a log, and by the tests. Writes nothing
  * to the log. The rule and why it is right: recover.c.
@@ -16,19 +16,31 @@
 #include "dataplane/log/log.h"
 #include "dataplane/log/logdev.h"
 
-/* Where the next group goes and what it follows. */
+struct log_tail_segment {
+	uint64_t bytes;
+	uint32_t number;
+};
+
+/* Where the next group goes and what it follows. Free with log_tail_free(). */
 struct log_tail {
 	uint64_t offset; /* in `segment`; its length when it is full */
 	uint64_t group;	 /* sequence of the last group; 0: none */
 	uint64_t record; /* sequence of the last record; 0: none */
 	uint64_t bytes;	 /* of all segments on disk */
 	uint32_t segment;
-	uint32_t segments;	  /* on disk: 0 to segments - 1 */
-	uint32_t previous_crc;	  /* header checksum of the last group */
-	uint32_t incarnation;	  /* of the last group, 0: none */
-	uint32_t incarnation_max; /* seen anywhere, also behind the end */
-	bool sealed;		  /* the last group is a seal */
+	uint32_t previous_crc;		   /* header checksum of the last group */
+	uint32_t incarnation;		   /* of the last group, 0: none */
+	uint32_t incarnation_max;	   /* seen anywhere, also behind the end */
+	bool sealed;			   /* the last group that was read is a seal */
+	uint32_t segments;		   /* how many are on disk: */
+	struct log_tail_segment on_disk[]; /* by number, ascending; gaps only before the mark */
 };
+
+/* The newest number on disk: the segments behind `segment` are made, but hold nothing yet. */
+static inline uint32_t log_tail_last(const struct log_tail *tail)
+{
+	return tail->on_disk[tail->segments - 1].number;
+}
 
 struct recover_visitor {
 	void *arg;
@@ -38,8 +50,8 @@ struct recover_visitor {
 };
 
 /* As log_recover(), over `dev`. Of `config` uses number and node_id, and dir for sentences. */
-int recover_scan(struct logdev *dev, const struct log_config *config,
-		 const struct recover_visitor *visitor, struct log_tail *tail, char *why,
+int recover_scan(struct logdev *dev, const struct log_config *config, const struct log_mark *mark,
+		 const struct recover_visitor *visitor, struct log_tail **tail, char *why,
 		 size_t why_bytes) __attribute__((warn_unused_result));
 
 /* log_open() over `dev`, which the log owns from then on, also when this fails. */

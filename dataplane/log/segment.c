@@ -130,7 +130,7 @@ int segments_create(struct segments **out, struct logdev *dev, const struct segm
 		segments->plan.ahead = SEGMENT_AHEAD_DEFAULT;
 	if (segments->plan.ahead > SEGMENT_AHEAD_MAX)
 		segments->plan.ahead = SEGMENT_AHEAD_MAX;
-	atomic_store(&segments->on_disk, plan->end);
+	atomic_store(&segments->on_disk, plan->segments);
 	sem_init(&segments->work, 0, 0);
 	*out = segments;
 	return 0;

@@ -33,7 +33,8 @@ struct segment_plan {
 	uint64_t bytes_max;	/* of all; 0: no limit */
 	uint64_t bytes;		/* of those on disk */
 	uint32_t next;		/* number to begin with */
-	uint32_t end;		/* first number that is not on disk */
+	uint32_t end;		/* behind the last number on disk */
+	uint32_t segments;	/* on disk */
 	uint32_t ahead;
 };
 

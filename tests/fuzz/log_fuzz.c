@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t last = 0, again = 0;
 	struct recover_visitor visitor = {&last, NULL, on_record};
 	struct sim_disk *disk;
-	struct log_tail tail;
+	struct log_tail *tail, *after;
 	struct log *log;
 	char why[512];
 
@@ -116,19 +116,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	disk = sim_disk_create(size);
 	load(disk, data[0], data + 1, size - 1);
-	if (recover_scan(sim_disk_logdev(disk), &config, &visitor, &tail, why, sizeof(why)))
+	if (recover_scan(sim_disk_logdev(disk), &config, NULL, &visitor, &tail, why, sizeof(why)))
 		goto out;
-	if (log_open_on(&log, sim_disk_logdev(disk), &config, &tail, why, sizeof(why)))
+	if (log_open_on(&log, sim_disk_logdev(disk), &config, tail, why, sizeof(why)))
 		goto out;
 	if (log_append(log, log_reserve(log, 9) ? 9 : 0, 1) != last + 1)
 		abort();
 	log_close(log);
 	visitor.arg = &again;
 	/* Claims of groups that nobody wrote may contradict the new one: that is damage, too. */
-	if (recover_scan(sim_disk_logdev(disk), &config, &visitor, &tail, why, sizeof(why)) == 0 &&
+	if (recover_scan(sim_disk_logdev(disk), &config, NULL, &visitor, &after, why,
+			 sizeof(why)) == 0 &&
 	    again != last + 1)
 		abort();
+	log_tail_free(after);
 out:
+	log_tail_free(tail);
 	sim_disk_destroy(disk);
 	return 0;
 }

@@ -177,7 +177,7 @@ static int read_log(struct reading *reading, const struct datadir *dir, uint32_t
 {
 	struct log_config config = {.dir = dir->path, .number = number};
 	const struct recover_visitor visitor = {reading, on_group, on_record};
-	struct log_tail tail;
+	struct log_tail *tail = NULL;
 	struct logdev *dev;
 	char why[512];
 	int error;
@@ -188,7 +188,7 @@ static int read_log(struct reading *reading, const struct datadir *dir, uint32_t
 	reading->commits = reading->aborts = reading->malformed = 0;
 	error = logdev_uring_create(&dev, dir->path, number, false, why, sizeof(why));
 	if (!error) {
-		error = recover_scan(dev, &config, &visitor, &tail, why, sizeof(why));
+		error = recover_scan(dev, &config, NULL, &visitor, &tail, why, sizeof(why));
 		dev->ops->destroy(dev);
 	}
 	/* A start that was cut short before its first segment: nothing can be in it. */
@@ -199,7 +199,8 @@ static int read_log(struct reading *reading, const struct datadir *dir, uint32_t
 		return error == -EBADMSG ? COMMAND_NO : COMMAND_FAILED;
 	}
 	if (!reading->dump)
-		print_verified(reading, &tail);
+		print_verified(reading, tail);
+	log_tail_free(tail);
 	if (reading->malformed)
 		fprintf(stderr,
 			"abaft log: log %s/log-%03u: %" PRIu64

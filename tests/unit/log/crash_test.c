@@ -118,8 +118,9 @@ static void recovery_may_crash(void **state)
 		sim_disk_kill(rig.disk);
 		rig_close(&rig);
 		stop = 1 + sim_random(&rig.random, rig.appended + 1);
-		error = recover_scan(sim_disk_logdev(rig.disk), &rig.config, &visitor, &rig.tail,
-				     rig.why, sizeof(rig.why));
+		log_tail_free(rig.tail);
+		error = recover_scan(sim_disk_logdev(rig.disk), &rig.config, NULL, &visitor,
+				     &rig.tail, rig.why, sizeof(rig.why));
 		assert_true(error == 0 || error == -ECANCELED);
 		sim_disk_power_cut(rig.disk);
 		rig_open(&rig);
@@ -137,7 +138,7 @@ static void stale_groups_are_never_accepted(void **state)
 		rig_begin(&rig, seed);
 		for (uint32_t run = 0; run < 4; run++) {
 			rig_open(&rig);
-			stale += rig.tail.incarnation_max > rig.tail.incarnation;
+			stale += rig.tail && rig.tail->incarnation_max > rig.tail->incarnation;
 			for (uint32_t i = 0; i < 4; i++) {
 				rig_append(&rig, 200);
 				rig_pass(&rig);

@@ -22,7 +22,7 @@ static void make_log(uint64_t seed)
 	rig_work(&rig, 500);
 	rig_close(&rig);
 	assert_int_equal(rig_recover(&rig), 0);
-	assert_true(rig.tail.segments >= 4);
+	assert_true(rig.tail->segments >= 4);
 }
 
 static void expect_refused(const char *sentence)
@@ -104,10 +104,10 @@ static void flipped_bit_behind_the_end(void **state)
 {
 	make_log(2);
 	for (int i = 0; i < 500; i++) {
-		uint64_t bits = (RIG_SEGMENT_BYTES - rig.tail.offset) * 8;
+		uint64_t bits = (RIG_SEGMENT_BYTES - rig.tail->offset) * 8;
 
-		sim_disk_flip(rig.disk, rig.tail.segment,
-			      rig.tail.offset * 8 + sim_random(&rig.random, bits));
+		sim_disk_flip(rig.disk, rig.tail->segment,
+			      rig.tail->offset * 8 + sim_random(&rig.random, bits));
 		assert_int_equal(rig_recover(&rig), 0);
 		assert_int_equal(rig.recovered, rig.appended);
 	}
@@ -120,7 +120,9 @@ static void missing_segment(void **state)
 	sim_disk_remove(rig.disk, 1);
 	expect_refused("segment 00000001 is missing, though 00000002 is there");
 	sim_disk_remove(rig.disk, 0);
-	expect_refused("segment 00000000 is missing");
+	expect_refused("segment 00000000 is missing, though 00000002 is there: it was cleaned or "
+		       "lost");
+	assert_non_null(strstr(rig.why, "a valid checkpoint is needed"));
 	rig_end(&rig);
 }
 
@@ -149,7 +151,7 @@ static void foreign_segment_behind_the_end(void **state)
 
 	make_log(5);
 	bytes = sim_disk_segment(rig.disk, 0, &count);
-	sim_disk_put(rig.disk, rig.tail.segments - 1, bytes, count);
+	sim_disk_put(rig.disk, rig.tail->segments - 1, bytes, count);
 	expect_refused("holds segment 00000000");
 	rig_end(&rig);
 }
@@ -311,11 +313,146 @@ static void caller_stops_recovery(void **state)
 	const struct recover_visitor visitor = {&last, NULL, stop};
 
 	make_log(14);
-	assert_int_equal(recover_scan(sim_disk_logdev(rig.disk), &rig.config, &visitor, &rig.tail,
-				      rig.why, sizeof(rig.why)),
+	log_tail_free(rig.tail);
+	assert_int_equal(recover_scan(sim_disk_logdev(rig.disk), &rig.config, NULL, &visitor,
+				      &rig.tail, rig.why, sizeof(rig.why)),
 			 -ECANCELED);
 	assert_int_equal(last, 3);
 	rig_end(&rig);
+}
+
+/* Removes each segment before `number`, or none, or some. */
+static void clean_before(uint32_t number)
+{
+	uint64_t how = sim_random(&rig.random, 3);
+
+	for (uint32_t i = 0; i < number; i++)
+		if (how == 0 || (how == 1 && sim_random(&rig.random, 2)))
+			sim_disk_remove(rig.disk, i);
+}
+
+static void marks_and_gaps(void **state)
+{
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct log_mark mark;
+		struct log_tail whole;
+
+		make_log(seed);
+		whole = *rig.tail;
+		rig_mark(&rig.groups[sim_random(&rig.random, rig.groups_count)], &mark);
+		clean_before(mark.segment);
+		rig.mark = &mark;
+		if (rig_recover(&rig))
+			fail_msg("%s", rig.why);
+		assert_false(rig.mismatch);
+		assert_int_equal(rig.recovered, rig.appended);
+		assert_int_equal(rig.tail->group, whole.group);
+		assert_int_equal(rig.tail->offset, whole.offset);
+		assert_int_equal(rig.tail->segment, whole.segment);
+		assert_int_equal(rig.tail->previous_crc, whole.previous_crc);
+		assert_int_equal(rig.tail->incarnation_max, whole.incarnation_max);
+		for (uint32_t i = 0; i < rig.tail->segments; i++)
+			assert_int_equal(rig.tail->on_disk[i].bytes, RIG_SEGMENT_BYTES);
+		assert_int_equal(rig.tail->bytes, rig.tail->segments * RIG_SEGMENT_BYTES);
+		/* It goes on behind it, and from the mark all of it is read again. */
+		rig_open(&rig);
+		rig_work(&rig, 20);
+		sim_disk_power_cut(rig.disk);
+		rig_close(&rig);
+		rig_open(&rig);
+		rig_end(&rig);
+	}
+}
+
+static void mark_needs_its_segment(void **state)
+{
+	struct log_mark mark;
+
+	make_log(15);
+	rig_mark(&rig.groups[rig.groups_count / 2], &mark);
+	rig.mark = &mark;
+	assert_true(mark.segment >= 2 && mark.segment + 1 < rig.tail->segments);
+	sim_disk_remove(rig.disk, 0);
+	sim_disk_rename(rig.disk, mark.segment + 1, 200);
+	expect_refused("is missing, though");
+	sim_disk_rename(rig.disk, 200, mark.segment + 1);
+	assert_int_equal(rig_recover(&rig), 0);
+	sim_disk_remove(rig.disk, mark.segment);
+	expect_refused("is missing, in which the checkpoint says that it goes on behind group ");
+	for (uint32_t i = mark.segment; i < 200; i++)
+		sim_disk_remove(rig.disk, i);
+	expect_refused("is missing, in which the checkpoint says");
+	for (uint32_t i = 0; i < mark.segment; i++)
+		sim_disk_remove(rig.disk, i);
+	expect_refused("it is missing, though the checkpoint knows its groups up to ");
+	rig_end(&rig);
+}
+
+/* The mark is of another life of the log, or damaged in a way that its checksum did not see. */
+static void mark_that_does_not_fit(void **state)
+{
+	struct log_mark mark;
+	struct log_mark good;
+
+	make_log(16);
+	rig_mark(&rig.groups[rig.groups_count / 2], &good);
+	assert_true(good.segment > 0 && good.offset > 0);
+	mark = good;
+	rig.mark = &mark;
+	mark.previous_crc++;
+	expect_refused("does not follow the one before");
+	mark = good;
+	mark.group++;
+	expect_refused("is not the one that is due here");
+	mark = good;
+	mark.incarnation++;
+	assert_int_equal(rig_recover(&rig), 0); /* all behind it counts as stale */
+	assert_int_equal(rig.recovered, good.record);
+	mark = good;
+	mark.offset = RIG_SEGMENT_BYTES + 4096;
+	expect_refused("segment 00000");
+	assert_non_null(strstr(rig.why, "has 262144 bytes, but the checkpoint says"));
+	mark = good;
+	mark.group = 1;
+	expect_refused("they are not of the same log");
+	mark = good;
+	sim_disk_rename(rig.disk, mark.segment - 1, mark.segment);
+	expect_refused("the file of segment");
+	rig_end(&rig);
+}
+
+/* A file that was another segment: block 0 is zero, the rest full of whole groups. */
+static void recycled_segments(void **state)
+{
+	static uint8_t copy[RIG_SEGMENT_BYTES];
+
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct log_mark mark;
+		uint32_t next;
+		uint64_t bytes;
+
+		make_log(seed);
+		rig_mark(&rig.groups[rig.groups_count - 1], &mark);
+		next = log_tail_last(rig.tail) + 1;
+		for (uint32_t i = 0; i < 3; i++) {
+			memcpy(copy, sim_disk_segment(rig.disk, i, &bytes), sizeof(copy));
+			memset(copy, 0, ABAFT_LOG_BLOCK_BYTES);
+			sim_disk_remove(rig.disk, i);
+			sim_disk_put(rig.disk, next + i, copy, sizeof(copy));
+		}
+		rig.mark = &mark;
+		/* Into each of them, with a crash in the middle of it. */
+		for (uint32_t run = 0; run < 6; run++) {
+			rig_open(&rig);
+			assert_int_equal(rig.tail->incarnation_max <= run + 1, 1);
+			rig_work(&rig, 60);
+			sim_disk_power_cut(rig.disk);
+			rig_close(&rig);
+		}
+		rig_open(&rig);
+		assert_true(rig.tail->segment > next);
+		rig_end(&rig);
+	}
 }
 
 int main(void)
@@ -338,6 +475,10 @@ int main(void)
 		cmocka_unit_test(older_incarnation_is_refused),
 		cmocka_unit_test(malformed_record_in_a_whole_group),
 		cmocka_unit_test(caller_stops_recovery),
+		cmocka_unit_test(marks_and_gaps),
+		cmocka_unit_test(mark_needs_its_segment),
+		cmocka_unit_test(mark_that_does_not_fit),
+		cmocka_unit_test(recycled_segments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

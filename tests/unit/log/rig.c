@@ -50,6 +50,8 @@ void rig_end(struct rig *rig)
 {
 	if (rig->log)
 		rig_close(rig);
+	log_tail_free(rig->tail);
+	rig->tail = NULL;
 	sim_disk_destroy(rig->disk);
 }
 
@@ -66,6 +68,8 @@ static int on_group(void *arg, const struct group_header *header, uint64_t offse
 		.segment = header->segment,
 		.bytes = LOG_GROUP_HEADER_BYTES + header->payload_bytes,
 		.records = header->records,
+		.record_last = header->record_first + header->records - 1,
+		.crc = header->header_crc,
 		.incarnation = header->incarnation,
 		.flags = header->flags,
 	};
@@ -95,16 +99,29 @@ static int on_record(void *arg, uint64_t sequence, uint8_t type, uint64_t place,
 	return 0;
 }
 
+void rig_mark(const struct rig_group *group, struct log_mark *out)
+{
+	*out = (struct log_mark){
+		.group = group->sequence,
+		.record = group->record_last,
+		.offset = group->offset + format_blocks_up(group->bytes),
+		.segment = group->segment,
+		.previous_crc = group->crc,
+		.incarnation = group->incarnation,
+	};
+}
+
 int rig_recover(struct rig *rig)
 {
 	const struct recover_visitor visitor = {rig, on_group, on_record};
 
-	rig->recovered = 0;
+	rig->recovered = rig->mark ? rig->mark->record : 0;
 	rig->groups_count = 0;
 	rig->mismatch = false;
 	rig->why[0] = '\0';
-	return recover_scan(sim_disk_logdev(rig->disk), &rig->config, &visitor, &rig->tail,
-			    rig->why, sizeof(rig->why));
+	log_tail_free(rig->tail);
+	return recover_scan(sim_disk_logdev(rig->disk), &rig->config, rig->mark, &visitor,
+			    &rig->tail, rig->why, sizeof(rig->why));
 }
 
 void rig_open(struct rig *rig)
@@ -117,8 +134,8 @@ void rig_open(struct rig *rig)
 	assert_true(rig->recovered >= rig->acknowledged);
 	rig->appended = rig->recovered;
 	rig->acknowledged = rig->recovered;
-	if (log_open_on(&rig->log, sim_disk_logdev(rig->disk), &rig->config,
-			error ? NULL : &rig->tail, rig->why, sizeof(rig->why)))
+	if (log_open_on(&rig->log, sim_disk_logdev(rig->disk), &rig->config, rig->tail, rig->why,
+			sizeof(rig->why)))
 		fail_msg("open: %s", rig->why);
 	assert_int_equal(log_durable(rig->log), rig->recovered);
 }

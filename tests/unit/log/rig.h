@@ -26,6 +26,8 @@ struct rig_group {
 	uint32_t segment;
 	uint32_t bytes; /* header and payload */
 	uint32_t records;
+	uint64_t record_last;
+	uint32_t crc;
 	uint32_t incarnation;
 	uint32_t flags;
 };
@@ -34,7 +36,8 @@ struct rig {
 	struct sim_disk *disk;
 	struct log *log;
 	struct log_config config;
-	struct log_tail tail;
+	struct log_tail *tail;	     /* of the last recovery; NULL: it failed */
+	const struct log_mark *mark; /* recoveries begin here; NULL: at the beginning */
 	uint64_t random;
 	uint64_t seeds[RIG_RECORDS_MAX]; /* of record 1, 2, ... that were appended */
 	uint64_t appended;
@@ -49,6 +52,8 @@ struct rig {
 
 void rig_begin(struct rig *rig, uint64_t seed);
 void rig_end(struct rig *rig);
+/* The mark behind the group of the last recovery. */
+void rig_mark(const struct rig_group *group, struct log_mark *out);
 /* Recovers; checks each record against the model. The result of recover_scan(). */
 int rig_recover(struct rig *rig);
 /* Recovers (if there is a log), asserts that all acknowledged records and nothing else is there,
