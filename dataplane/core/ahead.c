@@ -13,11 +13,14 @@
 
 #define VALUE_AHEAD_BYTES 256
 
-/* The beginning: beyond it the processor sees by itself where the copy goes. */
+/* NULL: none, or cold. The beginning: beyond it the processor sees by itself where the copy goes.
+ */
 static void prefetch_value(const uint8_t *value, uint32_t bytes)
 {
 	uint32_t ahead = bytes < VALUE_AHEAD_BYTES ? bytes : VALUE_AHEAD_BYTES;
 
+	if (!value)
+		return;
 	for (uint32_t at = 0; at < ahead; at += 64)
 		__builtin_prefetch(value + at);
 	if (ahead > 0)

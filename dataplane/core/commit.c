@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dataplane/core/crc.h"
 #include "dataplane/core/node_impl.h"
 #include "dataplane/core/record.h"
 
@@ -111,6 +112,8 @@ static bool build(struct node *node, struct txn *txn)
 					       .bytes = w->bytes,
 					       .kind = w->kind,
 					       .slot = (uint16_t)i};
+		if (version_is_large(w->version))
+			*version_large(w->version) = (struct large){0};
 		commit->key[i].hi = w->id.hi;
 		atomic_store_explicit(&commit->key[i].lo, w->id.lo, memory_order_relaxed);
 	}
@@ -209,7 +212,21 @@ static void values_hand_over(struct writeset *set)
 					      memory_order_relaxed);
 			continue;
 		}
+		version_large(v)->crc = crc32c(w->value, w->bytes);
 		atomic_store_explicit(&v->value, w->value, memory_order_relaxed);
+	}
+}
+
+/* Where each write stands in the record, in record_encode()'s order. */
+static void places_set(struct writeset *set, uint64_t record)
+{
+	uint64_t place = record + RECORD_HEAD_BYTES;
+
+	for (uint32_t i = 0; i < set->winners && record != PLACE_NONE; i++) {
+		struct write *w = &set->entries[i];
+
+		atomic_store_explicit(&w->version->place, place, memory_order_relaxed);
+		place += space_bytes(w->key_bytes, w->bytes);
 	}
 }
 
@@ -238,6 +255,7 @@ uint16_t commit_append(struct node *node, struct txn *txn)
 	uint8_t *out = NULL;
 	uint64_t place = PLACE_NONE;
 	uint16_t status;
+	uint64_t seq;
 	uint32_t bytes;
 
 	if (!writeset_settle(set)) {
@@ -255,7 +273,9 @@ uint16_t commit_append(struct node *node, struct txn *txn)
 		return status;
 	record_encode(out, txn->id, txn->number, set);
 	values_hand_over(set);
-	pending_push(node, txn, node->log.append(node->log.log, bytes, RECORD_COMMIT, &place));
+	seq = node->log.append(node->log.log, bytes, RECORD_COMMIT, &place);
+	places_set(set, place);
+	pending_push(node, txn, seq);
 	return ABAFT_OK;
 }
 
@@ -290,10 +310,22 @@ static void writes_forget(struct writeset *set)
 	}
 }
 
+/* All writes stand in one segment, so they are counted at once. Before they are visible: whoever
+ * takes one off finds it counted. */
+static void count_live(struct node *node, const struct writeset *set)
+{
+	const struct version *first = set->entries[0].version;
+
+	space_add(&node->store->space, atomic_load_explicit(&first->place, memory_order_relaxed),
+		  record_bytes(set) - RECORD_HEAD_BYTES);
+}
+
 static void publish(struct node *node, struct txn *txn)
 {
-	uint64_t era = reclaim_commit(&node->reclaim, txn->commit);
+	uint64_t era;
 
+	count_live(node, &txn->writes);
+	era = reclaim_commit(&node->reclaim, txn->commit);
 	for (uint32_t i = 0; i < txn->writes.winners; i++)
 		reclaim_superseded(&node->reclaim, txn->writes.entries[i].version, era);
 	writes_forget(&txn->writes);

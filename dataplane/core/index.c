@@ -247,6 +247,15 @@ static void slot_clear(struct index *index, const struct key *key)
 			}
 }
 
+/* The version leaves the index; partition lock, as index_move() may be at its place. What was
+ * never visible has no place yet, and was never counted. */
+static void space_leave(struct index *index, const struct version *version)
+{
+	if (index->space)
+		space_sub(index->space, atomic_load_explicit(&version->place, memory_order_relaxed),
+			  space_bytes(version->key->bytes, version->bytes));
+}
+
 bool index_unlink(struct index *index, struct version *version)
 {
 	struct key *key = version->key;
@@ -256,6 +265,7 @@ bool index_unlink(struct index *index, struct version *version)
 	lock_take(lock);
 	version_unbind(version);
 	chain_remove(version);
+	space_leave(index, version);
 	last = key->versions == 0;
 	if (last)
 		slot_clear(index, key);
@@ -284,6 +294,7 @@ bool index_unlink_key(struct index *index, struct version *tombstone)
 	only = key->versions == 1;
 	if (only) {
 		version_unbind(tombstone);
+		space_leave(index, tombstone);
 		removed_raise(index, tombstone->number.time);
 		slot_clear(index, key);
 	}
@@ -306,11 +317,48 @@ struct version *index_prune(struct index *index, struct key_id id, const uint8_t
 		older = atomic_load_explicit(&v->older, memory_order_relaxed);
 		version_unbind(v);
 		chain_remove(v);
+		space_leave(index, v);
 		v->newer = pruned;
 		pruned = v;
 	}
 	lock_give(lock);
 	return pruned;
+}
+
+/* Partition lock. */
+static struct version *chain_find(const struct key *key, struct vnum number)
+{
+	struct version *v = atomic_load_explicit(&key->newest, memory_order_relaxed);
+
+	while (v && vnum_less(number, v->number))
+		v = atomic_load_explicit(&v->older, memory_order_relaxed);
+	return v && vnum_equal(v->number, number) ? v : NULL;
+}
+
+bool index_move(struct index *index, struct key_id id, const uint8_t *data, uint32_t bytes,
+		struct vnum number, uint64_t from, uint64_t to)
+{
+	ck_spinlock_t *lock = lock_of(index, id);
+	struct version *v = NULL;
+	const struct key *key;
+	bool moved = false;
+
+	lock_take(lock);
+	key = index_find(index, id, data, bytes);
+	if (key)
+		v = chain_find(key, number);
+	if (v && version_published(v) &&
+	    atomic_load_explicit(&v->place, memory_order_relaxed) == from) {
+		if (index->space) {
+			space_add(index->space, to, space_bytes(bytes, v->bytes));
+			space_sub(index->space, from, space_bytes(bytes, v->bytes));
+		}
+		/* Release: whoever reads the place finds its segment on the shelf. */
+		atomic_store_explicit(&v->place, to, memory_order_release);
+		moved = true;
+	}
+	lock_give(lock);
+	return moved;
 }
 
 void key_free(struct memory_cache *memory, struct key *key)

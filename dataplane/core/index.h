@@ -10,9 +10,11 @@
 #define ABAFT_CORE_INDEX_H
 
 #include <ck_spinlock.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dataplane/core/memory.h"
+#include "dataplane/core/space.h"
 #include "dataplane/core/version.h"
 
 #define INDEX_PARTITIONS 1024
@@ -37,6 +39,7 @@ struct index {
 	_Atomic uint64_t removed; /* highest version time of the keys that left */
 	uint64_t keys_max;
 	uint64_t seed;
+	struct space *space; /* what leaves the index is taken off it; NULL: nobody counts */
 	struct partition partition[INDEX_PARTITIONS];
 };
 
@@ -62,6 +65,13 @@ int index_link(struct index *index, struct memory_cache *memory, struct key_id i
 /* Takes a version out of its chain, and the key out of the table if it was the last one (then it
  * returns true). Readers may still stand on both: free them after a grace period. */
 bool index_unlink(struct index *index, struct version *version);
+/*
+ * A visible version of the key with this number, whose place is `from`, stands at `to` from now
+ * on; its live bytes go with it. Both under the key's partition lock, where the functions here
+ * that take versions out read the place. False: there is none. Inside an epoch section.
+ */
+bool index_move(struct index *index, struct key_id id, const uint8_t *key, uint32_t bytes,
+		struct vnum number, uint64_t from, uint64_t to);
 /*
  * Takes out a tombstone that is its key's only version, and the key with it. False, and nothing
  * done, when other versions are there.

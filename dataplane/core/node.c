@@ -14,10 +14,11 @@
 
 int store_create(struct store **out, const struct store_config *config)
 {
+	uint32_t logs = config->logs > config->workers ? config->logs : config->workers;
 	struct store *store;
 	int err;
 
-	if (config->workers == 0 || config->workers > ABAFT_WORKERS_MAX)
+	if (config->workers == 0 || logs > ABAFT_WORKERS_MAX)
 		return -EINVAL;
 	store = aligned_alloc(64, (sizeof(*store) + 63) / 64 * 64);
 	if (!store)
@@ -36,8 +37,14 @@ int store_create(struct store **out, const struct store_config *config)
 	err = memory_init(&store->memory, &store->mapper, config->memory_bytes);
 	if (err)
 		goto free_index;
+	err = space_init(&store->space, &store->mapper, logs);
+	if (err)
+		goto free_memory;
+	store->index.space = &store->space;
 	*out = store;
 	return 0;
+free_memory:
+	memory_fini(&store->memory, &store->mapper);
 free_index:
 	index_fini(&store->index, &store->mapper);
 free_store:
@@ -47,6 +54,7 @@ free_store:
 
 void store_destroy(struct store *store)
 {
+	space_fini(&store->space, &store->mapper);
 	memory_fini(&store->memory, &store->mapper);
 	index_fini(&store->index, &store->mapper);
 	free(store);

@@ -16,10 +16,15 @@
 
 #include "dataplane/core/mapper.h"
 #include "dataplane/core/place.h"
+#include "dataplane/core/record.h"
 
 struct space {
-	_Atomic uint64_t *live[ABAFT_LOGS_MAX]; /* by log; NULL: not counted */
-	_Atomic uint64_t total;			/* of all */
+	struct space_log {
+		_Atomic uint64_t *live;	 /* NULL: not counted */
+		_Atomic uint32_t counts; /* of the ring, that were ever in use: the first ones */
+	} log[ABAFT_LOGS_MAX];
+	void *memory; /* of all rings */
+	uint64_t memory_bytes;
 };
 
 /* Counters for logs 0 to logs - 1 and the kept log. 0 or -ENOMEM. */
@@ -28,11 +33,16 @@ int space_init(struct space *space, const struct mapper *mapper, uint32_t logs)
 void space_fini(struct space *space, const struct mapper *mapper);
 
 /* What a write takes in a record: what is added when it becomes live and taken off when it dies. */
-uint32_t space_bytes(uint32_t key_bytes, uint32_t value_bytes);
-/* PLACE_NONE is allowed, and counts nowhere. */
+static inline uint32_t space_bytes(uint32_t key_bytes, uint32_t value_bytes)
+{
+	return RECORD_WRITE_BYTES + key_bytes + value_bytes;
+}
+
+/* PLACE_NONE is allowed, and counts nowhere. `bytes` may be of several writes of one segment. */
 void space_add(struct space *space, uint64_t place, uint32_t bytes);
 void space_sub(struct space *space, uint64_t place, uint32_t bytes);
 uint64_t space_live(const struct space *space, uint32_t log, uint32_t segment);
+/* Of all segments of all logs. A walk over the counters: not for the data path. */
 uint64_t space_total(const struct space *space);
 
 #endif

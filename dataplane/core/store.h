@@ -14,6 +14,7 @@
 #include "dataplane/core/index.h"
 #include "dataplane/core/memory.h"
 #include "dataplane/core/node.h"
+#include "dataplane/core/space.h"
 
 #define STORE_INTERVALS 64
 
@@ -46,6 +47,7 @@ struct store {
 	struct mapper mapper;
 	struct index index;
 	struct memory memory;
+	struct space space;
 	ck_epoch_t epoch;
 	uint32_t workers;
 	_Atomic uint64_t era __attribute__((aligned(64)));

@@ -46,12 +46,14 @@ static uint8_t *reserve(void *arg, uint32_t bytes)
 static uint64_t append(void *arg, uint32_t bytes, uint8_t type, uint64_t *place)
 {
 	struct log_fake *log = arg;
+	uint64_t at = log->used + LOG_FAKE_FIRST_BYTES;
 
 	if (bytes == 0 || bytes > log->reserved)
 		abort(); /* an append without a reservation that holds it */
-	*place = PLACE_NONE;
+	*place = place_make(log->number, (uint32_t)(at / LOG_FAKE_SEGMENT_BYTES),
+			    (uint32_t)(at % LOG_FAKE_SEGMENT_BYTES));
 	log->records[log->count++] = (struct log_fake_record){
-		.data = log->space + log->used, .bytes = bytes, .type = type};
+		.data = log->space + log->used, .place = *place, .bytes = bytes, .type = type};
 	log->used += (bytes + 7) & ~7u;
 	log->reserved = 0;
 	return log->count;
@@ -92,8 +94,8 @@ int log_fake_replay(const struct log_fake *log, uint32_t number, uint64_t from,
 {
 	for (uint64_t i = from; i < log->durable; i++) {
 		const struct log_fake_record *r = &log->records[i];
-		int err = node_recover(nodes, workers, number, r->type, PLACE_NONE, r->data,
-				       r->bytes);
+		int err =
+			node_recover(nodes, workers, number, r->type, r->place, r->data, r->bytes);
 
 		if (err)
 			return err;

@@ -13,16 +13,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <abaft/limits.h>
+
 #include "dataplane/core/node.h"
 #include "dataplane/core/place.h"
 
+/* Places are those of `space` in segments of this length, behind a first block as in a real log. */
+#define LOG_FAKE_SEGMENT_BYTES (64u << 10)
+#define LOG_FAKE_FIRST_BYTES   ABAFT_LOG_BLOCK_BYTES
+
 struct log_fake_record {
 	uint8_t *data;
+	uint64_t place;
 	uint32_t bytes;
 	uint8_t type;
 };
 
 struct log_fake {
+	uint32_t number;		 /* of the log, in places */
 	struct log_fake_record *records; /* sequence number i + 1 */
 	uint64_t count, records_max;
 	uint8_t *space; /* all records' bytes */

@@ -55,8 +55,10 @@ static void nodes_close(struct bed *bed)
 
 void bed_open(struct bed *bed)
 {
-	for (uint32_t w = 0; w < bed->workers; w++)
+	for (uint32_t w = 0; w < bed->workers; w++) {
 		must(log_fake_init(&bed->log[w], bed->log_records, bed->log_bytes) == 0, "no log");
+		bed->log[w].number = w;
+	}
 	nodes_open(bed);
 }
 

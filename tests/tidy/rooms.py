@@ -18,7 +18,7 @@ ROOMS = (
     ('bpf',                 ('include/abaft',),
      ('only', ('linux/*', 'bpf/*', 'stdbool.h', 'stddef.h', 'stdint.h'))),
     ('dataplane/core',      ('include/abaft',),
-     ('only', PLAIN_C + ('linux/types.h', 'sys/queue.h', 'ck_*', 'xxhash.h'))),
+     ('only', PLAIN_C + ('linux/types.h', 'sys/queue.h', 'ck_*', 'isa-l/*', 'xxhash.h'))),
     ('dataplane/log',       ('include/abaft', 'dataplane/core'),
      ('but', ('rte_*', 'bpf/*'))),
     ('dataplane/net',       ('include/abaft', 'dataplane/core', 'bpf'),
