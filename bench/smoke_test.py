@@ -34,6 +34,12 @@ def base_transaction(tap, build):
          f'{HERE}/base_transaction', build, '--smoke')
 
 
+def restart(tap, build):
+    """A killed node's restart beside reading its log"""
+    runs(tap, 'restart', ('machine: ', 'without checkpoints', 'ratio '), f'{HERE}/restart', build,
+         '--smoke')
+
+
 def main():
     build = sys.argv[1]
     reason = missing()
@@ -48,6 +54,7 @@ def main():
     tap = Tap()
     tap.case(end_to_end, build)
     tap.case(base_transaction, build)
+    tap.case(restart, build)
     tap.done()
 
 
