@@ -35,6 +35,7 @@
 #include "dataplane/core/place.h"
 #include "dataplane/log/format.h"
 #include "dataplane/log/logdev.h"
+#include "dataplane/log/reader.h"
 #include "dataplane/log/recover.h"
 #include "dataplane/log/segment.h"
 
@@ -57,6 +58,7 @@ struct group {
 struct log {
 	struct logdev *dev;
 	struct segments *segments;
+	struct reader *reader; /* NULL: not on a shelf, so nothing can be read */
 	struct group groups[GROUPS];
 	uint8_t node_id[16];
 	uint32_t number;
@@ -278,6 +280,9 @@ void log_submit(struct log *log)
 		}
 		write_group(log, 0);
 	}
+	/* Behind the writes in the device's queue; and also when the log has failed. */
+	if (log->reader)
+		reader_start(log->reader);
 	error = log->dev->ops->submit(log->dev);
 	if (error)
 		fail(log, error);
@@ -285,6 +290,10 @@ void log_submit(struct log *log)
 
 static void complete(struct log *log, const struct logdev_done *done)
 {
+	if (done->tag & LOGDEV_FETCH) {
+		reader_take(log->reader, done);
+		return;
+	}
 	log->in_device--;
 	if (done->result)
 		fail(log, done->result);
@@ -292,14 +301,20 @@ static void complete(struct log *log, const struct logdev_done *done)
 		group_of(log, done->tag)->done = true;
 }
 
+/* Writes and reads that the device has not ended. */
+static bool in_device(const struct log *log)
+{
+	return log->in_device || (log->reader && reader_in_device(log->reader));
+}
+
 uint64_t log_poll(struct log *log)
 {
-	struct logdev_done done[GROUPS];
+	struct logdev_done done[GROUPS + ABAFT_READS_IN_FLIGHT];
 	uint32_t count;
 
-	if (!log->in_device)
+	if (!in_device(log))
 		return log->record_durable;
-	count = log->dev->ops->poll(log->dev, done, GROUPS);
+	count = log->dev->ops->poll(log->dev, done, sizeof(done) / sizeof(done[0]));
 	for (uint32_t i = 0; i < count; i++)
 		complete(log, &done[i]);
 	while (log->durable < log->submitted && group_of(log, log->durable + 1)->done) {
@@ -344,6 +359,18 @@ void log_stats(const struct log *log, struct log_stats *out)
 	*out = log->stats;
 	out->segments = segments_on_disk(log->segments);
 	out->no_room = no_room(log);
+	if (log->reader)
+		reader_stats(log->reader, out);
+}
+
+int log_read(struct log *log, const struct log_read *read)
+{
+	return log->reader ? reader_want(log->reader, read) : -ESTALE;
+}
+
+uint32_t log_read_done(struct log *log, struct log_read_done *done, uint32_t max)
+{
+	return log->reader ? reader_done(log->reader, done, max) : 0;
 }
 
 /* Until everything appended is durable, or the log failed. */
@@ -381,6 +408,8 @@ static void destroy(struct log *log)
 	if (log->segments)
 		segments_destroy(log->segments);
 	log->dev->ops->destroy(log->dev);
+	if (log->reader)
+		reader_destroy(log->reader);
 	for (uint32_t i = 0; i < GROUPS; i++)
 		free(log->groups[i].buffer);
 	free(log);
@@ -388,9 +417,11 @@ static void destroy(struct log *log)
 
 void log_close(struct log *log)
 {
+	if (log->reader)
+		reader_stop(log->reader);
 	seal(log);
-	/* The disk may still read the buffers of writes behind one that failed. */
-	while (log->in_device && log->dev->ops->wait(log->dev) == 0)
+	/* The disk may still use buffers: of reads, and of writes behind one that failed. */
+	while (in_device(log) && log->dev->ops->wait(log->dev) == 0)
 		log_poll(log);
 	destroy(log);
 }
@@ -435,6 +466,8 @@ static int start(struct log *log, const struct log_config *config, const struct 
 	};
 	int error = make_buffers(log);
 
+	if (!error && config->shelf)
+		error = reader_create(&log->reader, log->dev, config->shelf);
 	if (!error)
 		error = segments_create(&log->segments, log->dev, &plan);
 	if (!error)

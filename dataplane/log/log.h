@@ -43,7 +43,7 @@ struct log_stats {
 	uint64_t recycled;   /* segments made of freed ones */
 	uint64_t stalled_us; /* how long the oldest write is in flight; 0: below the limit */
 	uint64_t reads, read_bytes, device_reads; /* cold values, and what the disk was asked */
-	uint64_t read_errors;
+	uint64_t read_errors;			  /* of device_reads, those that failed */
 };
 
 /* A place between groups: where the replay of a log begins. All 0: the log's beginning. */
@@ -93,7 +93,7 @@ uint64_t log_durable(const struct log *log);
 int log_error(const struct log *log);
 /* True when appended records are not yet durable. */
 bool log_busy(const struct log *log);
-/* Polls readable when a completion waits: for an idle worker's sleep. */
+/* Polls readable when a completion waits, of a write or a read: for an idle worker's sleep. */
 int log_sleep_fd(const struct log *log);
 void log_stats(const struct log *log, struct log_stats *out);
 
@@ -112,7 +112,8 @@ struct log_read_done {
 	int result; /* 0 or a negative errno */
 };
 /* 0, -EAGAIN (as many as there may be are waiting), -ESTALE (no such segment: load the place
- * again). Started by log_submit(). */
+ * again), -EINVAL (no bytes, too many, or not all in the segment). Started by log_submit(), behind
+ * the writes. What the device failed to read is read once more before log_read_done() says so. */
 int log_read(struct log *log, const struct log_read *read) __attribute__((warn_unused_result));
 /* Takes up to `max` reads that have ended. */
 uint32_t log_read_done(struct log *log, struct log_read_done *done, uint32_t max);

@@ -11,6 +11,9 @@
  *     own and the sync none (CQE_SKIP_SUCCESS). So each chain has exactly one completion.
  * I3. The ring's own descriptor wakes a sleeper. With COOP_TASKRUN the kernel interrupts a poll()
  *     to go on with a chain, but not a busy owner: it marks the ring, and uring_poll() enters.
+ * I4. Reads are single entries outside of any chain, of plain descriptors, which may be another
+ *     log's. Their user_data has LOGDEV_FETCH set. The kernel takes its own hold of the file when a
+ *     read is submitted.
  * (With DEFER_TASKRUN poll() would not wake for work that is not yet a completion.)
  */
 #include "dataplane/log/logdev.h"
@@ -33,9 +36,11 @@
 
 #include "dataplane/log/segment.h"
 
-/* Two entries for each write, and room to spare. */
-#define RING_ENTRIES  32
-#define BUFFERS_MAX   8
+#define BUFFERS_MAX  8
+#define READS_MAX    ABAFT_READS_IN_FLIGHT
+/* Two entries for each write, one for each read, and room to spare. */
+#define RING_ENTRIES 64
+_Static_assert(2 * BUFFERS_MAX + READS_MAX <= RING_ENTRIES, "a free entry is always found");
 #define ZERO_BYTES    (1u << 20)
 /* How long the writes of a killed predecessor may take to end. */
 #define LOCK_WAIT_MS  10000
@@ -51,9 +56,12 @@ struct logdev_uring {
 	int dir_fd; /* holds the lock */
 	bool ring_made;
 	bool fixed_buffers;
+	bool fixed_reads;
 	struct io_uring ring;
-	uint8_t *buffers[BUFFERS_MAX];
+	uint32_t buffers; /* for writes; those for reads are behind them */
+	struct iovec iov[BUFFERS_MAX + READS_MAX];
 	struct pending pending[BUFFERS_MAX];
+	uint64_t fetch_tag[READS_MAX];
 };
 
 static struct logdev_uring *of(struct logdev *dev)
@@ -220,10 +228,19 @@ static int make_ring(struct logdev_uring *uring)
 	return error;
 }
 
+/* Registers the first `count` buffers. Beyond RLIMIT_MEMLOCK they stay unregistered (*done): the
+ * kernel then pins them for each read and write. */
+static int register_buffers(struct logdev_uring *uring, uint32_t count, bool *done)
+{
+	int error = io_uring_register_buffers(&uring->ring, uring->iov, count);
+
+	*done = error == 0;
+	return error == -ENOMEM || error == -EPERM ? 0 : error;
+}
+
 static int uring_start(struct logdev *dev, uint8_t *const *buffers, uint32_t count, uint32_t bytes)
 {
 	struct logdev_uring *uring = of(dev);
-	struct iovec iov[BUFFERS_MAX];
 	int files[LOGDEV_SLOTS + 1];
 	int error;
 
@@ -238,15 +255,33 @@ static int uring_start(struct logdev *dev, uint8_t *const *buffers, uint32_t cou
 	error = io_uring_register_files(&uring->ring, files, LOGDEV_SLOTS + 1);
 	if (error)
 		return error;
-	for (uint32_t i = 0; i < count; i++) {
-		uring->buffers[i] = buffers[i];
-		iov[i].iov_base = buffers[i];
-		iov[i].iov_len = bytes;
-	}
-	/* Beyond RLIMIT_MEMLOCK they stay unregistered: the kernel pins them at each write. */
-	error = io_uring_register_buffers(&uring->ring, iov, count);
-	uring->fixed_buffers = error == 0;
-	return error == -ENOMEM || error == -EPERM ? 0 : error;
+	uring->buffers = count;
+	for (uint32_t i = 0; i < count; i++)
+		uring->iov[i] = (struct iovec){.iov_base = buffers[i], .iov_len = bytes};
+	return register_buffers(uring, count, &uring->fixed_buffers);
+}
+
+/* All are registered anew, as a ring has one table of buffers; nothing is in flight yet. */
+static int uring_start_reads(struct logdev *dev, uint8_t *const *buffers, uint32_t count,
+			     uint32_t bytes)
+{
+	struct logdev_uring *uring = of(dev);
+	int error;
+
+	if (count > READS_MAX)
+		return -EINVAL;
+	for (uint32_t i = 0; i < count; i++)
+		uring->iov[uring->buffers + i] =
+			(struct iovec){.iov_base = buffers[i], .iov_len = bytes};
+	if (!uring->fixed_buffers)
+		return 0;
+	error = io_uring_unregister_buffers(&uring->ring);
+	if (error)
+		return error;
+	error = register_buffers(uring, uring->buffers + count, &uring->fixed_reads);
+	if (error || uring->fixed_reads)
+		return error;
+	return register_buffers(uring, uring->buffers, &uring->fixed_buffers);
 }
 
 static int uring_attach(struct logdev *dev, uint32_t slot, int handle)
@@ -259,7 +294,7 @@ static int uring_attach(struct logdev *dev, uint32_t slot, int handle)
 static void uring_write(struct logdev *dev, const struct logdev_write *write)
 {
 	struct logdev_uring *uring = of(dev);
-	uint8_t *from = uring->buffers[write->buffer];
+	uint8_t *from = uring->iov[write->buffer].iov_base;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
 	int slot = (int)write->slot;
 
@@ -283,6 +318,22 @@ static void uring_write(struct logdev *dev, const struct logdev_write *write)
 	io_uring_sqe_set_data64(sqe, write->buffer * 2 + 1);
 }
 
+static void uring_fetch(struct logdev *dev, const struct logdev_fetch *fetch)
+{
+	struct logdev_uring *uring = of(dev);
+	uint32_t index = uring->buffers + fetch->buffer;
+	uint8_t *to = uring->iov[index].iov_base;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+
+	uring->fetch_tag[fetch->buffer] = fetch->tag;
+	if (uring->fixed_reads)
+		io_uring_prep_read_fixed(sqe, fetch->handle, to, fetch->bytes, fetch->offset,
+					 (int)index);
+	else
+		io_uring_prep_read(sqe, fetch->handle, to, fetch->bytes, fetch->offset);
+	io_uring_sqe_set_data64(sqe, LOGDEV_FETCH | fetch->buffer);
+}
+
 static int uring_submit(struct logdev *dev)
 {
 	struct logdev_uring *uring = of(dev);
@@ -297,13 +348,19 @@ static int uring_submit(struct logdev *dev)
 	return submitted < 0 ? submitted : 0;
 }
 
-/* I2: this completion ends its write. */
+/* I2: this completion ends its write; or its read. */
 static void take(struct logdev_uring *uring, const struct io_uring_cqe *cqe,
 		 struct logdev_done *out)
 {
-	const struct pending *pending = &uring->pending[cqe->user_data / 2];
+	const struct pending *pending;
 	bool of_write = cqe->user_data % 2 == 0;
 
+	if (cqe->user_data & LOGDEV_FETCH) {
+		out->tag = LOGDEV_FETCH | uring->fetch_tag[cqe->user_data & ~LOGDEV_FETCH];
+		out->result = cqe->res;
+		return;
+	}
+	pending = &uring->pending[cqe->user_data / 2];
 	out->tag = pending->tag;
 	if (of_write && cqe->res >= 0)
 		out->result = cqe->res == (int)pending->bytes ? 0 : -EIO;
@@ -361,6 +418,8 @@ static const struct logdev_ops uring_ops = {
 	.start = uring_start,
 	.attach = uring_attach,
 	.write = uring_write,
+	.start_reads = uring_start_reads,
+	.fetch = uring_fetch,
 	.submit = uring_submit,
 	.poll = uring_poll,
 	.wait = uring_wait,

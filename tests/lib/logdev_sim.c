@@ -10,7 +10,9 @@
 #define SEGMENTS_MAX 256
 #define WRITES_MAX   64
 #define BUFFERS_MAX  8
+#define FETCHES_MAX  64
 #define SECTOR_BYTES 512
+#define BLOCK_BYTES  4096
 
 enum stage {
 	STAGE_NONE,
@@ -29,6 +31,13 @@ struct sim_write {
 	uint64_t due;
 	uint64_t order;	     /* when it reached the cache */
 	uint64_t sync_order; /* the sync covers what reached the cache before */
+};
+
+/* A read in flight, in the entry of its buffer. */
+struct sim_fetch {
+	enum stage stage; /* NONE, QUEUED, STARTED */
+	struct logdev_fetch asked;
+	uint64_t due;
 };
 
 struct sim_segment {
@@ -52,6 +61,12 @@ struct sim_disk {
 	uint32_t slots[LOGDEV_SLOTS];
 	uint8_t *buffers[BUFFERS_MAX];
 	struct sim_write writes[WRITES_MAX];
+	uint8_t *fetch_buffers[FETCHES_MAX];
+	uint32_t fetch_bytes; /* of a buffer */
+	struct sim_fetch fetches[FETCHES_MAX];
+	uint32_t fail_fetch;
+	uint32_t short_fetch;
+	uint32_t bad_segment, bad_block;
 	struct sim_segment segments[SEGMENTS_MAX];
 };
 
@@ -265,6 +280,34 @@ static void sim_write(struct logdev *dev, const struct logdev_write *asked)
 		abort(); /* the log wrote beyond its segment */
 }
 
+static int sim_start_reads(struct logdev *dev, uint8_t *const *buffers, uint32_t count,
+			   uint32_t bytes)
+{
+	if (count > FETCHES_MAX)
+		return -EINVAL;
+	memcpy(of(dev)->fetch_buffers, buffers, count * sizeof(*buffers));
+	of(dev)->fetch_bytes = bytes;
+	memset(of(dev)->fetches, 0, sizeof(of(dev)->fetches)); /* of the process before */
+	return 0;
+}
+
+static void sim_fetch(struct logdev *dev, const struct logdev_fetch *asked)
+{
+	struct sim_disk *disk = of(dev);
+	struct sim_fetch *fetch = &disk->fetches[asked->buffer];
+
+	if (disk->dead)
+		return;
+	/* A buffer in use, or what O_DIRECT would refuse. */
+	if (fetch->stage != STAGE_NONE || !asked->bytes || asked->bytes > disk->fetch_bytes ||
+	    asked->bytes % BLOCK_BYTES || asked->offset % BLOCK_BYTES)
+		abort();
+	fetch->stage = STAGE_QUEUED;
+	fetch->asked = *asked;
+	/* Who looks before it is done shall notice. */
+	memset(disk->fetch_buffers[asked->buffer], 0xdb, asked->bytes);
+}
+
 static int sim_submit(struct logdev *dev)
 {
 	struct sim_disk *disk = of(dev);
@@ -278,6 +321,14 @@ static int sim_submit(struct logdev *dev)
 			continue;
 		write->stage = STAGE_STARTED;
 		write->due = disk->clock + 1 + roll(disk, disk->delay_max);
+	}
+	for (uint32_t i = 0; i < FETCHES_MAX; i++) {
+		struct sim_fetch *fetch = &disk->fetches[i];
+
+		if (fetch->stage != STAGE_QUEUED)
+			continue;
+		fetch->stage = STAGE_STARTED;
+		fetch->due = disk->clock + 1 + roll(disk, disk->delay_max);
 	}
 	return 0;
 }
@@ -315,6 +366,42 @@ static bool step(struct sim_disk *disk, struct sim_write *write, struct logdev_d
 	return true;
 }
 
+/* The bytes come, or the error. */
+static int bring(struct sim_disk *disk, const struct logdev_fetch *asked)
+{
+	struct sim_disk *from = of(asked->from);
+	uint64_t bad = (uint64_t)from->bad_block * BLOCK_BYTES;
+	uint32_t bytes = asked->bytes;
+
+	if (!from->segments[asked->handle].there)
+		abort(); /* it went while it was read */
+	if (counts_down(&from->fail_fetch) ||
+	    (from->bad_segment == (uint32_t)asked->handle && bad >= asked->offset &&
+	     bad < asked->offset + asked->bytes))
+		return -EIO;
+	if (counts_down(&from->short_fetch))
+		bytes = (uint32_t)roll(disk, bytes / BLOCK_BYTES) * BLOCK_BYTES;
+	return (int)sim_read(asked->from, asked->handle, disk->fetch_buffers[asked->buffer], bytes,
+			     asked->offset);
+}
+
+static uint32_t poll_fetches(struct sim_disk *disk, struct logdev_done *done, uint32_t max)
+{
+	uint32_t filled = 0;
+	uint64_t first = roll(disk, FETCHES_MAX);
+
+	for (uint32_t i = 0; i < FETCHES_MAX && filled < max; i++) {
+		struct sim_fetch *fetch = &disk->fetches[(first + i) % FETCHES_MAX];
+
+		if (fetch->stage != STAGE_STARTED || fetch->due > disk->clock)
+			continue;
+		fetch->stage = STAGE_NONE;
+		done[filled].tag = LOGDEV_FETCH | fetch->asked.tag;
+		done[filled++].result = bring(disk, &fetch->asked);
+	}
+	return filled;
+}
+
 static uint32_t sim_poll(struct logdev *dev, struct logdev_done *done, uint32_t max)
 {
 	struct sim_disk *disk = of(dev);
@@ -331,7 +418,7 @@ static uint32_t sim_poll(struct logdev *dev, struct logdev_done *done, uint32_t 
 		    write->due <= disk->clock)
 			filled += step(disk, write, &done[filled]);
 	}
-	return filled;
+	return filled + poll_fetches(disk, done + filled, max - filled);
 }
 
 static int sim_wait(struct logdev *dev)
@@ -359,6 +446,8 @@ static const struct logdev_ops sim_ops = {
 	.start = sim_start,
 	.attach = sim_attach,
 	.write = sim_write,
+	.start_reads = sim_start_reads,
+	.fetch = sim_fetch,
 	.submit = sim_submit,
 	.poll = sim_poll,
 	.wait = sim_wait,
@@ -373,6 +462,7 @@ struct sim_disk *sim_disk_create(uint64_t seed)
 	disk->dev.ops = &sim_ops;
 	disk->random = seed;
 	disk->delay_max = 4;
+	disk->bad_segment = UINT32_MAX;
 	return disk;
 }
 
@@ -447,6 +537,22 @@ void sim_disk_fail_create(struct sim_disk *disk, int error)
 void sim_disk_space(struct sim_disk *disk, uint64_t bytes)
 {
 	disk->space = bytes;
+}
+
+void sim_disk_fail_fetch(struct sim_disk *disk, uint32_t count)
+{
+	disk->fail_fetch = count;
+}
+
+void sim_disk_short_fetch(struct sim_disk *disk, uint32_t count)
+{
+	disk->short_fetch = count;
+}
+
+void sim_disk_bad_block(struct sim_disk *disk, uint32_t number, uint32_t block)
+{
+	disk->bad_segment = number;
+	disk->bad_block = block;
 }
 
 void sim_disk_delay(struct sim_disk *disk, uint32_t ticks_max)

@@ -34,7 +34,13 @@ void sim_disk_fail_write(struct sim_disk *disk, uint32_t count);
 void sim_disk_fail_sync(struct sim_disk *disk, uint32_t count);
 void sim_disk_fail_create(struct sim_disk *disk, int error);
 void sim_disk_space(struct sim_disk *disk, uint64_t bytes);
-/* Ticks (polls) that a write or sync takes, at most. Default 4; 0: done at the next poll. */
+/* From now on: the count-th fetch from this disk fails with EIO, or brings less than was asked for
+ * (0: never); each fetch of this block of this segment fails with EIO (segment UINT32_MAX: none).
+ */
+void sim_disk_fail_fetch(struct sim_disk *disk, uint32_t count);
+void sim_disk_short_fetch(struct sim_disk *disk, uint32_t count);
+void sim_disk_bad_block(struct sim_disk *disk, uint32_t number, uint32_t block);
+/* Ticks (polls) that a write, sync or fetch takes, at most. Default 4; 0: done at the next poll. */
 void sim_disk_delay(struct sim_disk *disk, uint32_t ticks_max);
 
 /* Direct access for damage: the bytes of a segment, NULL when there is none. */

@@ -19,8 +19,11 @@
 
 #include <cmocka.h>
 
+#include "dataplane/core/place.h"
 #include "dataplane/log/format.h"
 #include "dataplane/log/log.h"
+#include "dataplane/log/logdev.h"
+#include "dataplane/log/shelf.h"
 #include "tests/lib/scratch.h"
 
 #define SEGMENT_BYTES (8u << 20)
@@ -286,6 +289,204 @@ static void works_without_registered_buffers(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+#define VALUES 1000
+
+/* Records and where they stand; record i is sequence i + 1. */
+struct placed {
+	struct log *log;
+	struct shelf *shelf;
+	uint64_t place[VALUES];
+	uint64_t appended;
+};
+
+static bool append_placed(struct placed *placed)
+{
+	if (!append(placed->log, placed->appended + 1))
+		return false;
+	placed->place[placed->appended++] = log_place(placed->log);
+	return true;
+}
+
+static void close_handle(struct logdev *dev, int handle)
+{
+	close(handle);
+}
+
+/* Puts the segments where the records are on the shelf. */
+static void put_on_shelf(const struct placed *placed, const struct log_config *config)
+{
+	static const struct logdev_ops ops = {.close = close_handle};
+	static struct logdev dev = {.ops = &ops};
+	uint32_t segment = 0;
+
+	for (uint64_t i = 0; i < placed->appended; i++) {
+		struct shelf_segment there = {
+			.dev = &dev, .bytes = SEGMENT_BYTES, .log = config->number};
+		char path[512];
+
+		if (place_segment(placed->place[i]) < segment)
+			continue;
+		there.segment = segment;
+		snprintf(path, sizeof(path), "%s/log-%03u/seg-%08x", config->dir, config->number,
+			 segment++);
+		there.handle = open(path, O_RDONLY | O_DIRECT);
+		assert_true(there.handle >= 0);
+		assert_int_equal(shelf_add(placed->shelf, &there), 0);
+	}
+}
+
+/* Opens log `number` on the shelf and appends `count` records. */
+static void open_placed(struct placed *placed, struct log_config *config, uint32_t number,
+			uint64_t count)
+{
+	uint64_t last;
+
+	config->number = number;
+	config->shelf = placed->shelf;
+	placed->appended = 0;
+	placed->log = reopen(config, &last);
+	assert_int_equal(last, 0);
+	while (placed->appended < count || log_busy(placed->log)) {
+		while (placed->appended < count && append_placed(placed))
+			;
+		log_submit(placed->log);
+		usleep(100);
+		log_poll(placed->log);
+	}
+	put_on_shelf(placed, config);
+}
+
+/* One read by `log` of record `sequence`, or of a part of it, into memory of its own. */
+struct wanted {
+	uint64_t sequence;
+	uint32_t from, bytes;
+	uint8_t *to;
+};
+
+static struct wanted wanted[ABAFT_FETCHES_MAX];
+static uint8_t record[LOG_RECORD_BYTES_MAX];
+
+static void want(struct log *log, const struct placed *of, uint32_t tag)
+{
+	struct wanted *want = &wanted[tag];
+	uint64_t sequence = 1 + (tag * 7919u + 13) % of->appended;
+	uint32_t bytes = bytes_of(sequence), from = bytes / 3;
+	struct log_read read = {.tag = tag};
+
+	want->sequence = sequence;
+	want->from = from;
+	want->bytes = bytes - from < ABAFT_VALUE_BYTES_MAX ? bytes - from : ABAFT_VALUE_BYTES_MAX;
+	want->bytes += want->bytes == 0;
+	want->to = malloc(want->bytes);
+	read.place = of->place[sequence - 1] + from;
+	read.bytes = want->bytes;
+	read.to = want->to;
+	assert_int_equal(log_read(log, &read), 0);
+}
+
+/* Takes what has ended and looks at it. */
+static uint32_t take_reads(struct log *log)
+{
+	struct log_read_done done[16];
+	uint32_t count = log_read_done(log, done, 16);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct wanted *want = &wanted[done[i].tag];
+
+		assert_int_equal(done[i].result, 0);
+		fill(record, want->sequence, bytes_of(want->sequence));
+		if (bytes_of(want->sequence))
+			assert_memory_equal(want->to, record + want->from, want->bytes);
+		free(want->to);
+		want->to = NULL;
+	}
+	return count;
+}
+
+/* `log` reads what stands in `of`, which may be another's, sleeping on its descriptor; with
+ * `write` it appends meanwhile. */
+static void read_back(struct placed *by, const struct placed *of, uint32_t count, bool write)
+{
+	uint32_t asked = 0, came = 0;
+	bool both = false;
+
+	while (came < count) {
+		uint32_t took;
+
+		for (uint32_t i = 0; i < 20 && asked < count; i++)
+			want(by->log, of, asked++);
+		if (write && by->appended < VALUES)
+			append_placed(by);
+		log_submit(by->log);
+		both |= log_busy(by->log);
+		sleep_on(by->log);
+		log_poll(by->log);
+		assert_int_equal(log_error(by->log), 0);
+		while ((took = take_reads(by->log)))
+			came += took;
+	}
+	assert_true(both == write);
+}
+
+static void cold_reads(void **state)
+{
+	struct log_config config = config_of(state);
+	struct placed first = {0}, second = {0};
+	struct log_stats stats;
+
+	assert_int_equal(shelf_create(&first.shelf, 0, 0), 0);
+	second.shelf = first.shelf;
+	open_placed(&first, &config, 7, 300);
+	open_placed(&second, &config, 8, 100);
+	read_back(&first, &first, 500, false);
+	read_back(&second, &second, 500, true);
+	read_back(&second, &first, 500, true);
+	log_stats(second.log, &stats);
+	assert_int_equal(stats.reads, 1000);
+	assert_int_equal(stats.read_errors, 0);
+	assert_true(stats.device_reads > 0);
+	run(second.log, 1, 0);
+	log_close(second.log);
+	log_close(first.log);
+	shelf_destroy(first.shelf);
+}
+
+/* One at a time: each is woken for by the descriptor alone. */
+static void sleeper_wakes_for_a_read(void **state)
+{
+	struct log_config config = config_of(state);
+	struct placed placed = {0};
+
+	assert_int_equal(shelf_create(&placed.shelf, 0, 0), 0);
+	open_placed(&placed, &config, 7, 50);
+	for (uint32_t i = 0; i < 50; i++) {
+		want(placed.log, &placed, i);
+		log_submit(placed.log);
+		do {
+			sleep_on(placed.log);
+			log_poll(placed.log);
+		} while (!take_reads(placed.log));
+	}
+	log_close(placed.log);
+	shelf_destroy(placed.shelf);
+}
+
+static void closing_waits_for_reads(void **state)
+{
+	struct log_config config = config_of(state);
+	struct placed placed = {0};
+
+	assert_int_equal(shelf_create(&placed.shelf, 0, 0), 0);
+	open_placed(&placed, &config, 7, 100);
+	for (uint32_t i = 0; i < 200; i++)
+		want(placed.log, &placed, i);
+	log_submit(placed.log);
+	log_close(placed.log);
+	for (uint32_t i = 0; i < 200; i++)
+		free(wanted[i].to);
+	shelf_destroy(placed.shelf);
+}
+
 static int setup_open(void **state)
 {
 	if (scratch_setup(state))
@@ -304,6 +505,9 @@ int main(void)
 		CASE(log_is_used_by_one),
 		CASE(segment_cut_short_in_the_making_is_no_segment),
 		CASE(works_without_registered_buffers),
+		CASE(cold_reads),
+		CASE(sleeper_wakes_for_a_read),
+		CASE(closing_waits_for_reads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
