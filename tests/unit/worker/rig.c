@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "dataplane/core/node.h"
+#include "dataplane/core/place.h"
 #include "dataplane/log/log.h"
 #include "dataplane/xcore/handover.h"
 #include "tests/lib/core_packet.h"
@@ -24,6 +25,8 @@
 #define FRAME_ROOM 2048
 #define HEADERS	   (14 + 20 + 8)
 #define WAIT_MS	   5000
+/* Before the first record: 0 is no place. */
+#define FILE_BEGIN 96
 
 static void poke(int fd)
 {
@@ -47,17 +50,20 @@ int log_error(const struct log *log)
 
 uint8_t *log_reserve(struct log *log, uint32_t bytes)
 {
-	return log_error(log) == 0 && bytes <= sizeof(log->record) ? log->record : NULL;
+	return log_error(log) == 0 && bytes <= sizeof(log->file) - log->used ? log->file + log->used
+									     : NULL;
 }
 
 uint64_t log_place(const struct log *log)
 {
-	return log->appended;
+	return log->place;
 }
 
 uint64_t log_append(struct log *log, uint32_t bytes, uint8_t type)
 {
 	pthread_mutex_lock(&log->lock);
+	log->place = place_make(0, 0, log->used);
+	log->used += (bytes + 7) & ~7u;
 	log->appended++;
 	pthread_mutex_unlock(&log->lock);
 	return log->appended;
@@ -73,8 +79,37 @@ uint64_t log_poll(struct log *log)
 	drain(log->fd);
 	if (!log->held && log_error(log) == 0)
 		log->durable = log->appended;
+	while (!log->reads_held && log->ended < log->wanted) {
+		const struct log_read *read = &log->reads[log->ended++ % ABAFT_FETCHES_MAX];
+
+		memcpy(read->to, log->file + place_offset(read->place), read->bytes);
+	}
 	pthread_mutex_unlock(&log->lock);
 	return log->durable;
+}
+
+int log_read(struct log *log, const struct log_read *read)
+{
+	uint64_t end = (uint64_t)place_offset(read->place) + read->bytes;
+
+	if (log->wanted - log->taken == ABAFT_FETCHES_MAX)
+		return -EAGAIN;
+	if (place_log(read->place) != 0 || place_segment(read->place) != 0)
+		return -ESTALE;
+	if (place_offset(read->place) < FILE_BEGIN || end > log->used)
+		return -EINVAL;
+	log->reads[log->wanted++ % ABAFT_FETCHES_MAX] = *read;
+	return 0;
+}
+
+uint32_t log_read_done(struct log *log, struct log_read_done *done, uint32_t max)
+{
+	uint32_t count = 0;
+
+	while (count < max && log->taken < log->ended)
+		done[count++] = (struct log_read_done){
+			.tag = log->reads[log->taken++ % ABAFT_FETCHES_MAX].tag};
+	return count;
 }
 
 uint64_t log_durable(const struct log *log)
@@ -104,6 +139,16 @@ void rig_hold(struct rig *rig, uint32_t worker, bool held)
 
 	pthread_mutex_lock(&log->lock);
 	log->held = held;
+	poke(log->fd);
+	pthread_mutex_unlock(&log->lock);
+}
+
+void rig_hold_reads(struct rig *rig, uint32_t worker, bool held)
+{
+	struct log *log = &rig->log[worker];
+
+	pthread_mutex_lock(&log->lock);
+	log->reads_held = held;
 	poke(log->fd);
 	pthread_mutex_unlock(&log->lock);
 }
@@ -251,6 +296,7 @@ uint32_t rig_count(struct rig *rig, int status)
 static void log_start(struct log *log)
 {
 	memset(log, 0, sizeof(*log));
+	log->used = FILE_BEGIN;
 	pthread_mutex_init(&log->lock, NULL);
 	log->fd = eventfd(0, EFD_NONBLOCK);
 	assert_true(log->fd >= 0);

@@ -12,8 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <abaft/limits.h>
 #include <abaft/wire.h>
 
+#include "dataplane/log/log.h"
 #include "dataplane/net/host.h"
 #include "dataplane/net/port.h"
 #include "dataplane/worker.h"
@@ -22,13 +24,19 @@
 #define RIG_FRAMES_MAX	4096
 #define RIG_UDP_PORT	7400
 
+/* Records stand in `file` at their places. */
 struct log {
 	pthread_mutex_t lock;
 	uint64_t appended, durable;
-	bool held; /* nothing becomes durable */
+	bool held;	 /* nothing becomes durable */
+	bool reads_held; /* no read ends */
 	int error;
 	int fd;
-	uint8_t record[1 << 20];
+	struct log_read reads[ABAFT_FETCHES_MAX]; /* a ring */
+	uint64_t wanted, ended, taken;
+	uint64_t place;
+	uint32_t used;
+	uint8_t file[4 << 20];
 };
 
 struct rig_port {
@@ -79,6 +87,7 @@ int rig_status(struct rig *rig, uint32_t i);
 /* How many answers have this status. */
 uint32_t rig_count(struct rig *rig, int status);
 void rig_hold(struct rig *rig, uint32_t worker, bool held);
+void rig_hold_reads(struct rig *rig, uint32_t worker, bool held);
 void rig_fail(struct rig *rig, uint32_t worker, int error);
 
 #endif
