@@ -95,7 +95,7 @@ static int collect(struct recovery *recovery, struct reader *reader, char *why)
 int recovery_run(struct recovery *recovery, const struct datadir *dir,
 		 const struct log_config *config, struct node *nodes[], uint32_t workers, char *why)
 {
-	struct reader readers[ABAFT_WORKERS_MAX];
+	struct reader readers[ABAFT_LOGS_MAX];
 	uint32_t started = 0;
 	uint64_t logs = 0;
 	int err = 0;
@@ -136,7 +136,7 @@ int recovery_run(struct recovery *recovery, const struct datadir *dir,
 
 void recovery_free(struct recovery *recovery)
 {
-	for (uint32_t i = 0; i < ABAFT_WORKERS_MAX; i++) {
+	for (uint32_t i = 0; i < ABAFT_LOGS_MAX; i++) {
 		if (recovery->tails[i] != NULL)
 			log_tail_free(recovery->tails[i]);
 		recovery->tails[i] = NULL;

@@ -20,7 +20,7 @@ struct node;
 #define RECOVERY_WHY_BYTES 512
 
 struct recovery {
-	struct log_tail *tails[ABAFT_WORKERS_MAX]; /* by the log's number; NULL: no such log */
+	struct log_tail *tails[ABAFT_LOGS_MAX]; /* by the log's number; NULL: no such log */
 	uint64_t records;
 	uint32_t logs;
 	uint64_t elapsed_us;

@@ -2,12 +2,14 @@
 /*
  * datadir.c - the data directory: identity, lock, list of logs. See datadir.h.
  *
- * I1. abaft.id is made under another name, synced, renamed, and the directory synced: it is whole
- *     or not there.
+ * I1. abaft.id is made under another name, synced, renamed, and the directory synced: it is whole,
+ *     old or new, or not there.
  * I2. The identity is written before the first log exists. Logs without an identity are therefore
  *     damage, never a start that was cut short.
  * I3. The lock is taken before the identity is read or made, so two first starts cannot both make
  *     one.
+ * I4. A directory is marked with the new format before a daemon writes anything in it that an older
+ *     program would not understand.
  */
 #include "dataplane/log/datadir.h"
 
@@ -42,14 +44,13 @@ static int refuse_errno(char *why, size_t why_bytes, const char *path, const cha
 	return -error;
 }
 
+/* I1. Also over an older one. */
 static int write_id(struct datadir *dir)
 {
 	char text[ID_BYTES_MAX];
 	char hex[33];
 	int bytes, fd, error = 0;
 
-	if (getrandom(dir->node_id, sizeof(dir->node_id), 0) != (ssize_t)sizeof(dir->node_id))
-		return -EIO;
 	for (size_t i = 0; i < sizeof(dir->node_id); i++)
 		snprintf(hex + 2 * i, 3, "%02x", dir->node_id[i]);
 	bytes = snprintf(text, sizeof(text), ID_FIRST_LINE "\nformat %d\nnode %s\n", DATADIR_FORMAT,
@@ -69,16 +70,25 @@ static int write_id(struct datadir *dir)
 	return error;
 }
 
+static int make_id(struct datadir *dir)
+{
+	if (getrandom(dir->node_id, sizeof(dir->node_id), 0) != (ssize_t)sizeof(dir->node_id))
+		return -EIO;
+	dir->format = DATADIR_FORMAT;
+	return write_id(dir);
+}
+
 /* -EBADMSG: not what write_id() wrote; -EPROTO: another format. */
 static int parse_id(struct datadir *dir, const char *text)
 {
-	unsigned int format;
 	char hex[33];
 	int end = 0;
 
-	if (sscanf(text, ID_FIRST_LINE " format %u node %32[0-9a-f] %n", &format, hex, &end) < 1)
+	if (sscanf(text, ID_FIRST_LINE " format %u node %32[0-9a-f] %n", &dir->format, hex, &end) <
+		    1 ||
+	    dir->format == 0)
 		return -EBADMSG;
-	if (format != DATADIR_FORMAT)
+	if (dir->format > DATADIR_FORMAT)
 		return -EPROTO;
 	if (end == 0 || text[end] != '\0' || strlen(hex) != 32)
 		return -EBADMSG;
@@ -116,7 +126,7 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The NNN of "log-NNN", or -EINVAL: another name, or a number that no worker has. */
+/* The NNN of "log-NNN", or -EINVAL: another name, or a number that no log has. */
 static int log_number(const char *name)
 {
 	int number = 0;
@@ -128,7 +138,7 @@ static int log_number(const char *name)
 			return -EINVAL;
 		number = number * 10 + *at - '0';
 	}
-	return number < ABAFT_WORKERS_MAX ? number : -EINVAL;
+	return number < ABAFT_LOGS_MAX ? number : -EINVAL;
 }
 
 /* -EINVAL: an entry that is called like a log, but is none of ours; `why` names it. */
@@ -157,7 +167,7 @@ static int list_logs(struct datadir *dir, char *why, size_t why_bytes)
 			snprintf(why, why_bytes,
 				 "data directory %s: %s is no log: those are log-000 to log-%03d; "
 				 "move it elsewhere",
-				 dir->path, entry->d_name, ABAFT_WORKERS_MAX - 1);
+				 dir->path, entry->d_name, ABAFT_LOGS_MAX - 1);
 			error = -EINVAL;
 			break;
 		}
@@ -204,6 +214,7 @@ static int take_lock(struct datadir *dir, bool daemon, char *why, size_t why_byt
 
 static int identify(struct datadir *dir, bool daemon, char *why, size_t why_bytes)
 {
+	char what[160];
 	int error = list_logs(dir, why, why_bytes);
 
 	if (error == -EINVAL)
@@ -218,14 +229,19 @@ static int identify(struct datadir *dir, bool daemon, char *why, size_t why_byte
 			      "has logs but no " ID_FILE
 			      ", which says whose they are; restore that file");
 	if (error == -ENOENT && daemon)
+		error = make_id(dir);
+	else if (error == 0 && daemon && dir->format < DATADIR_FORMAT)
 		error = write_id(dir);
 	if (error == -EBADMSG)
 		return refuse(error, why, why_bytes, dir->path,
 			      ID_FILE " is damaged; restore that file");
-	if (error == -EPROTO)
-		return refuse(-EBADMSG, why, why_bytes, dir->path,
-			      "is of another format than this program knows; use the abaft that "
-			      "wrote it");
+	if (error == -EPROTO) {
+		snprintf(what, sizeof(what),
+			 "is of format %u, and this program knows up to %d; use the abaft that "
+			 "wrote it",
+			 dir->format, DATADIR_FORMAT);
+		return refuse(-EBADMSG, why, why_bytes, dir->path, what);
+	}
 	if (error) {
 		errno = -error;
 		return refuse_errno(why, why_bytes, dir->path, "cannot read or write " ID_FILE);

@@ -3,9 +3,10 @@
  * datadir.h - the data directory of a node: who it belongs to, and that one daemon at a time uses
  *it.
  *
- *	abaft.id   the format's version and the node's random identity; written once, atomically
+ *	abaft.id   the format's version and the node's random identity; written atomically
  *	lock       held by flock() for as long as somebody uses the directory; names the holder
- *	log-NNN/   one commit log per worker (log.h)
+ *	log-NNN/   one commit log per worker, and the kept log (log.h)
+ *	checkpoint-XXXXXXXX  checkpoints (filedev.h)
  *
  * Called by the daemon's start and by the tools, before any worker runs. No thread of its own.
  */
@@ -17,20 +18,22 @@
 
 #include <abaft/limits.h>
 
-#define DATADIR_FORMAT	   1
+#define DATADIR_FORMAT	   2 /* and 1, which becomes 2 when a daemon opens it */
 #define DATADIR_PATH_BYTES 4096
 
 struct datadir {
 	char path[DATADIR_PATH_BYTES];
 	uint8_t node_id[16];
-	uint32_t logs[ABAFT_WORKERS_MAX]; /* numbers of the logs that are there, ascending */
+	uint32_t logs[ABAFT_LOGS_MAX]; /* numbers of the logs that are there, ascending */
 	uint32_t logs_count;
-	int fd;	     /* the directory */
-	int lock_fd; /* holds the lock */
+	uint32_t format; /* as it was found */
+	int fd;		 /* the directory */
+	int lock_fd;	 /* holds the lock */
 };
 
 /*
  * Opens the data directory at `path` for a daemon, or creates it (with a new random identity).
+ * From then on it is of DATADIR_FORMAT, and older programs refuse it.
  * Returns 0, -EBUSY (another process uses it), -EBADMSG (the identity is damaged, missing beside
  * logs, or of another format), -EINVAL (an entry beginning with "log-" is no log of a worker there
  * can be), or what a syscall said; `why` gets a sentence for people.

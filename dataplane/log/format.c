@@ -27,6 +27,7 @@ const char *format_verdict_text(enum format_verdict verdict)
 		[FORMAT_SEQUENCE] = "the group is not the one that is due here",
 		[FORMAT_CHAIN] = "the group does not follow the one before it",
 		[FORMAT_INCARNATION] = "the group is older than the one before it",
+		[FORMAT_VERSION] = "the group is of an older format version than the one before it",
 		[FORMAT_LENGTHS] = "the group's lengths make no sense",
 		[FORMAT_PAYLOAD_CRC] = "the group's records are torn or damaged (checksum)",
 		[FORMAT_RECORD] = "a record in the group is malformed",
@@ -91,7 +92,7 @@ enum format_verdict format_header_parse(const uint8_t *block, const struct forma
 		return FORMAT_NOTHING;
 	if (out->header_crc != format_crc(block, offsetof(struct group_header, header_crc)))
 		return FORMAT_HEADER_CRC;
-	if (out->version != LOG_FORMAT)
+	if (out->version == 0 || out->version > LOG_FORMAT)
 		return FORMAT_OTHER_VERSION;
 	if (memcmp(out->node_id, place->node_id, sizeof(out->node_id)) != 0)
 		return FORMAT_OTHER_NODE;

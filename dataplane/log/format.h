@@ -2,15 +2,15 @@
 /*
  * format.h - what a commit log looks like on disk, byte by byte. docs/log-format.md repeats it.
  *
- * A log is a directory log-NNN of segment files seg-XXXXXXXX (number in hexadecimal, from 0 up
- * without gaps). A segment is written full of zeros before its first use and never changes its
- * length, a multiple of 4096. It holds groups, each at a multiple of 4096, back to back from 0.
- * All numbers are little-endian.
+ * A log is a directory log-NNN of segment files seg-XXXXXXXX (number in hexadecimal, from 0 up;
+ * cleaned ones are missing). A segment is written full of zeros before its first use, or was
+ * another one, and never changes its length, a multiple of 4096. It holds groups, each at a
+ * multiple of 4096, back to back from 0. All numbers are little-endian.
  *
  * Group: one write. 96 bytes of header, records, then zeros up to the next multiple of 4096.
  *
  *	 0  u32  magic 0x474c4241 ("ABLG")
- *	 4  u16  format version: 1
+ *	 4  u16  format version: 2 (1 in what older programs wrote)
  *	 6  u16  flags: 1 = seal (no records; closes the log in good order); other bits 0
  *	 8  16 B node id: identity of the data directory
  *	24  u32  log number: NNN
@@ -31,11 +31,14 @@
  * Record: 24 bytes of header, data, then zeros up to a multiple of 8.
  *
  *	 0  u32  length of the data
- *	 4  u8   type (1 commit, 2 abort outcome: dataplane/core/record.h)
+ *	 4  u8   type (1 commit, 2 abort outcome, 3 kept writes: dataplane/core/record.h)
  *	 5  3 B  0
  *	 8  u64  record sequence: from 1 up without gaps over the life of the log
  *	16  u32  CRC32C of the data
  *	20  u32  CRC32C of bytes 0 to 19
+ *
+ * Version 1 had no records of type 3, no recycled files and no gaps; its bytes are read in the same
+ * way. In a log versions never go down from one group to the next.
  *
  * Every later version keeps magic, version and header checksum where they are, and the header's
  * length, so that any program can tell "another version" from damage.
@@ -53,7 +56,7 @@
 #include <abaft/limits.h>
 
 #define LOG_MAGIC		0x474c4241u
-#define LOG_FORMAT		1
+#define LOG_FORMAT		2 /* what is written; all versions from 1 up to it are read */
 #define LOG_FLAG_SEAL		1u
 #define LOG_GROUP_HEADER_BYTES	96u
 #define LOG_RECORD_HEADER_BYTES 24u
@@ -117,6 +120,7 @@ enum format_verdict {
 	FORMAT_SEQUENCE,
 	FORMAT_CHAIN,	    /* does not follow the group before */
 	FORMAT_INCARNATION, /* older than the group before */
+	FORMAT_VERSION,	    /* of an older format version than the group before */
 	FORMAT_LENGTHS,	    /* whole header whose lengths or flags make no sense */
 	FORMAT_PAYLOAD_CRC, /* payload torn or damaged */
 	FORMAT_RECORD,	    /* payload whole, records in it not */

@@ -25,7 +25,8 @@
  *
  * The rule:
  * R1. Group n is accepted iff it stands at (s, o) or else at (s+1, 0), and all of W1 fits, its
- *     incarnation is >= I, and the checksums of header, payload and each record do.
+ *     incarnation is >= I, its format version not below that of group n-1, and the checksums of
+ *     header, payload and each record do.
  * R2. Where neither place holds it, n is the end, unless a header anywhere behind (s, o) that is
  *     whole, ours and in its place, of an incarnation >= I, says durable >= n. Then it is
  *     corruption: -EBADMSG.
@@ -182,6 +183,8 @@ static enum format_verdict follows(const struct log_tail *tail, const struct gro
 		return FORMAT_CHAIN;
 	if (header->incarnation < tail->incarnation || header->incarnation == 0)
 		return FORMAT_INCARNATION;
+	if (header->version < tail->version)
+		return FORMAT_VERSION;
 	return FORMAT_FITS;
 }
 
@@ -242,6 +245,7 @@ static int accept_group(struct scan *scan, uint64_t offset, const struct group_h
 	tail->record += header->records;
 	tail->previous_crc = header->header_crc;
 	tail->incarnation = header->incarnation;
+	tail->version = header->version;
 	tail->sealed = header->flags & LOG_FLAG_SEAL;
 	return 0;
 }
@@ -252,11 +256,11 @@ static int check_first(struct scan *scan, enum format_verdict verdict,
 {
 	switch (verdict) {
 	case FORMAT_OTHER_VERSION:
-		return refuse(
-			scan, -EBADMSG,
-			"segment %08x is of format version %u, this program knows %u; use the "
-			"abaft that wrote it",
-			scan->segment, header->version, LOG_FORMAT);
+		return refuse(scan, -EBADMSG,
+			      "segment %08x is of format version %u, this program knows up to %u; "
+			      "use the "
+			      "abaft that wrote it",
+			      scan->segment, header->version, LOG_FORMAT);
 	case FORMAT_OTHER_SEGMENT:
 		return refuse(scan, -EBADMSG,
 			      "the file of segment %08x holds segment %08x; put each under its own "

@@ -100,20 +100,20 @@ static void logs_are_listed_in_order(void **state)
 	datadir_close(&a);
 	make_log(*state, "log-010");
 	make_log(*state, "log-002");
-	make_log(*state, "log-063");
+	make_log(*state, "log-064");
 	make_log(*state, "lost+found");
 	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
 	assert_int_equal(a.logs_count, 3);
 	assert_int_equal(a.logs[0], 2);
 	assert_int_equal(a.logs[1], 10);
-	assert_int_equal(a.logs[2], 63);
+	assert_int_equal(a.logs[2], ABAFT_LOG_KEPT);
 	datadir_close(&a);
 }
 
 /* A number is an index of what recovery keeps for each worker. */
 static void names_that_are_no_logs_are_refused(void **state)
 {
-	static const char *const names[] = {"log-064", "log-999", "log--01", "log-+01", "log- 01",
+	static const char *const names[] = {"log-065", "log-999", "log--01", "log-+01", "log- 01",
 					    "log-01x", "log-0",	  "log-",    "log-0031"};
 	struct datadir a;
 	char path[512];
@@ -148,6 +148,7 @@ static void damaged_identity_is_refused(void **state)
 	static const char *const damaged[] = {
 		"",
 		"something else\n",
+		"abaft data directory\nformat 0\nnode 000102030405060708090a0b0c0d0e0f\n",
 		"abaft data directory\nformat 1\nnode 00\n",
 		"abaft data directory\nformat 1\nnode 000102030405060708090a0b0c0d0e0f0\n",
 		"abaft data directory\nformat 1\nnode 000102030405060708090a0b0c0d0e0X\n",
@@ -159,9 +160,62 @@ static void damaged_identity_is_refused(void **state)
 		assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), -EBADMSG);
 		assert_non_null(strstr(why, "damaged"));
 	}
-	put(*state, "abaft.id", "abaft data directory\nformat 2\nnode ?\n");
+}
+
+static void newer_format_is_refused(void **state)
+{
+	struct datadir a;
+
+	put(*state, "abaft.id", "abaft data directory\nformat 3\nnode ?\n");
 	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), -EBADMSG);
-	assert_non_null(strstr(why, "another format"));
+	assert_non_null(strstr(why, "is of format 3, and this program knows up to 2"));
+}
+
+static void get(const char *dir, char text[256])
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/abaft.id", dir);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	text[fread(text, 1, 255, file)] = '\0';
+	fclose(file);
+}
+
+/* A tool leaves it as it is; a daemon marks it, and it is still the same node's. */
+static void older_format_is_marked_by_a_daemon(void **state)
+{
+	static const char one[] =
+		"abaft data directory\nformat 1\nnode 000102030405060708090a0b0c0d0e0f\n";
+	char text[256], path[512];
+	struct datadir a;
+
+	put(*state, "abaft.id", one);
+	put(*state, "lock", "");
+	make_log(*state, "log-000");
+	assert_int_equal(datadir_inspect(&a, *state, why, sizeof(why)), 0);
+	assert_int_equal(a.format, 1);
+	datadir_close(&a);
+	get(*state, text);
+	assert_string_equal(text, one);
+	/* Where it cannot be marked, it is not opened, and stays as it was. */
+	snprintf(path, sizeof(path), "%s/abaft.id.new", (char *)*state);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), -EISDIR);
+	get(*state, text);
+	assert_string_equal(text, one);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	assert_int_equal(a.format, 1);
+	datadir_close(&a);
+	get(*state, text);
+	assert_string_equal(text, "abaft data directory\nformat 2\n"
+				  "node 000102030405060708090a0b0c0d0e0f\n");
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	assert_int_equal(a.format, 2);
+	assert_int_equal(a.node_id[15], 15);
+	datadir_close(&a);
 }
 
 int main(void)
@@ -176,6 +230,8 @@ int main(void)
 		CASE(names_that_are_no_logs_are_refused),
 		CASE(logs_without_identity_are_refused),
 		CASE(damaged_identity_is_refused),
+		CASE(newer_format_is_refused),
+		CASE(older_format_is_marked_by_a_daemon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,11 +175,63 @@ static void other_version(void **state)
 	make_log(7);
 	for (uint32_t segment = 0; segment < 2; segment++) {
 		header = (struct group_header *)sim_disk_segment(rig.disk, segment, &bytes);
-		header->version = 2;
+		header->version = 3;
 		header->header_crc = format_crc((const uint8_t *)header,
 						offsetof(struct group_header, header_crc));
 	}
-	expect_refused("segment 00000000 is of format version 2, this program knows 1");
+	expect_refused("segment 00000000 is of format version 3, this program knows up to 2");
+	rig_end(&rig);
+}
+
+/* As the program before this one would have written the first `count` groups. */
+static void make_older(uint32_t count)
+{
+	uint32_t crc = 0;
+
+	for (uint32_t i = 0; i < rig.groups_count; i++) {
+		struct rig_group *group = &rig.groups[i];
+		struct group_header *header;
+		uint64_t bytes;
+
+		header =
+			(struct group_header *)(sim_disk_segment(rig.disk, group->segment, &bytes) +
+						group->offset);
+		header->version = i < count ? 1 : 2;
+		header->previous_crc = crc;
+		header->header_crc = format_crc((const uint8_t *)header,
+						offsetof(struct group_header, header_crc));
+		crc = header->header_crc;
+	}
+}
+
+static void versions_only_go_up(void **state)
+{
+	struct group_header *header;
+	uint64_t bytes;
+
+	make_log(7);
+	make_older(20);
+	assert_int_equal(rig_recover(&rig), 0);
+	assert_int_equal(rig.recovered, rig.appended);
+	assert_int_equal(rig.tail->version, 2);
+	make_older(rig.groups_count);
+	assert_int_equal(rig_recover(&rig), 0);
+	assert_int_equal(rig.tail->version, 1);
+	/* Opened by this program, it goes on in version 2. */
+	rig_open(&rig);
+	rig_work(&rig, 10);
+	rig_drain(&rig);
+	rig_close(&rig);
+	assert_int_equal(rig_recover(&rig), 0);
+	assert_int_equal(rig.recovered, rig.appended);
+	assert_int_equal(rig.tail->version, 2);
+	make_older(0);
+	header = (struct group_header *)(sim_disk_segment(rig.disk, 0, &bytes) +
+					 rig.groups[5].offset);
+	header->version = 1;
+	header->header_crc =
+		format_crc((const uint8_t *)header, offsetof(struct group_header, header_crc));
+	expect_refused("is of an older format version than the one before");
 	rig_end(&rig);
 }
 
@@ -468,6 +520,7 @@ int main(void)
 		cmocka_unit_test(foreign_segment_behind_the_end),
 		cmocka_unit_test(swapped_segments),
 		cmocka_unit_test(other_version),
+		cmocka_unit_test(versions_only_go_up),
 		cmocka_unit_test(file_of_another_length),
 		cmocka_unit_test(misplaced_group),
 		cmocka_unit_test(lost_write),
