@@ -13,26 +13,62 @@ uint32_t record_bytes(const struct writeset *set)
 	return bytes;
 }
 
-void record_encode(uint8_t *out, const uint8_t id[16], struct vnum number,
-		   const struct writeset *set)
+static uint8_t *head_encode(uint8_t *out, const uint8_t id[16], struct vnum number, uint32_t writes)
 {
 	memcpy(out, id, 16);
 	store_le64(out + 16, number.time);
 	store_le32(out + 24, number.origin);
-	store_le32(out + 28, set->winners);
-	out += RECORD_HEAD_BYTES;
+	store_le32(out + 28, writes);
+	return out + RECORD_HEAD_BYTES;
+}
+
+static uint8_t *write_encode(uint8_t *out, const struct record_write *w)
+{
+	store_le16(out, (uint16_t)w->key_bytes);
+	out[2] = w->kind;
+	out[3] = 0;
+	store_le32(out + 4, w->bytes);
+	out += RECORD_WRITE_BYTES;
+	memcpy(out, w->key, w->key_bytes);
+	out += w->key_bytes;
+	if (w->bytes > 0)
+		memcpy(out, w->value, w->bytes);
+	return out + w->bytes;
+}
+
+void record_encode(uint8_t *out, const uint8_t id[16], struct vnum number,
+		   const struct writeset *set)
+{
+	out = head_encode(out, id, number, set->winners);
 	for (uint32_t i = 0; i < set->winners; i++) {
 		const struct write *w = &set->entries[i];
 
-		store_le16(out, w->key_bytes);
-		out[2] = w->kind;
-		out[3] = 0;
-		store_le32(out + 4, w->bytes);
-		memcpy(out + RECORD_WRITE_BYTES, w->key, w->key_bytes);
-		out += RECORD_WRITE_BYTES + w->key_bytes;
-		if (w->bytes > 0)
-			memcpy(out, w->value, w->bytes);
-		out += w->bytes;
+		out = write_encode(out, &(struct record_write){.key = w->key,
+							       .value = w->value,
+							       .key_bytes = w->key_bytes,
+							       .bytes = w->bytes,
+							       .kind = w->kind});
+	}
+}
+
+uint32_t record_kept_bytes(const struct record_write *writes, uint32_t count)
+{
+	uint32_t bytes = RECORD_HEAD_BYTES;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += RECORD_WRITE_BYTES + writes[i].key_bytes + writes[i].bytes;
+	return bytes;
+}
+
+void record_kept_encode(uint8_t *out, const uint8_t id[16], struct vnum number,
+			struct record_write *writes, uint32_t count)
+{
+	const uint8_t *begin = out;
+
+	out = head_encode(out, id, number, count);
+	for (uint32_t i = 0; i < count; i++) {
+		writes[i].offset = (uint32_t)(out - begin);
+		out = write_encode(out, &writes[i]);
 	}
 }
 
@@ -40,6 +76,7 @@ bool record_open(struct record *record, uint8_t type, const uint8_t *data, uint3
 {
 	const uint8_t *head;
 
+	record->data = data;
 	record->rest = cursor_of(data, bytes);
 	head = cursor_take(&record->rest, RECORD_HEAD_BYTES);
 	if (!head)
@@ -50,7 +87,7 @@ bool record_open(struct record *record, uint8_t type, const uint8_t *data, uint3
 	record->writes = load_le32(head + 28);
 	if (type == RECORD_ABORT)
 		return record->writes == 0;
-	return type == RECORD_COMMIT && record->writes > 0 &&
+	return (type == RECORD_COMMIT || type == RECORD_KEPT) && record->writes > 0 &&
 	       record->writes <= ABAFT_TXN_WRITES_MAX && record->number.time > 0;
 }
 
@@ -60,6 +97,7 @@ bool record_next(struct record *record, struct record_write *write)
 
 	if (!head)
 		return false;
+	write->offset = (uint32_t)(head - record->data);
 	write->key_bytes = load_le16(head);
 	write->kind = head[2];
 	write->bytes = load_le32(head + 4);

@@ -34,6 +34,7 @@ struct record {
 	uint8_t id[16];
 	struct vnum number;
 	uint32_t writes;
+	const uint8_t *data;
 	struct cursor rest;
 };
 
@@ -42,6 +43,7 @@ struct record_write {
 	const uint8_t *value;
 	uint32_t key_bytes;
 	uint32_t bytes;
+	uint32_t offset; /* of its header in the record: place of the record + this is its place */
 	uint8_t kind;
 };
 
@@ -49,6 +51,11 @@ struct record_write {
 uint32_t record_bytes(const struct writeset *set);
 void record_encode(uint8_t *out, const uint8_t id[16], struct vnum number,
 		   const struct writeset *set);
+/* Of writes of one commit, 1 to ABAFT_TXN_WRITES_MAX, that cleaning moves. */
+uint32_t record_kept_bytes(const struct record_write *writes, uint32_t count);
+/* Sets each write's offset to the one in the new record. */
+void record_kept_encode(uint8_t *out, const uint8_t id[16], struct vnum number,
+			struct record_write *writes, uint32_t count);
 /* The head; false when it is not one. */
 bool record_open(struct record *record, uint8_t type, const uint8_t *data, uint32_t bytes);
 /* The next of record->writes writes; false when the bytes are not one. */

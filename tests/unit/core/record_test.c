@@ -59,9 +59,11 @@ static void a_commit_makes_the_round_trip(void **state)
 	assert_memory_equal(w.key, "key", 3);
 	assert_int_equal(w.kind, VERSION_VALUE);
 	assert_int_equal(w.bytes, 5);
+	assert_int_equal(w.offset, 32);
 	assert_memory_equal(w.value, "value", 5);
 	assert_false(record_ended(&r));
 	assert_true(record_next(&r, &w));
+	assert_int_equal(w.offset, 32 + 8 + 3 + 5);
 	assert_memory_equal(w.key, "gone", 4);
 	assert_int_equal(w.kind, VERSION_TOMBSTONE);
 	assert_int_equal(w.bytes, 0);
@@ -82,6 +84,28 @@ static void an_abort_makes_the_round_trip(void **state)
 	assert_memory_equal(r.id, id, 16);
 	assert_true(record_ended(&r));
 	assert_false(good(RECORD_COMMIT, data, RECORD_HEAD_BYTES)); /* nothing written */
+}
+
+/* Byte for byte as the commit that they came from, whatever order the writes are given in. */
+static void kept_writes_make_the_round_trip(void **state)
+{
+	struct record_write writes[2];
+	uint8_t data[256], copy[256];
+	uint32_t bytes = make(data);
+	struct record r;
+
+	assert_true(record_open(&r, RECORD_COMMIT, data, bytes));
+	assert_true(record_next(&r, &writes[0]) && record_next(&r, &writes[1]));
+	assert_int_equal(record_kept_bytes(writes, 2), bytes);
+	record_kept_encode(copy, id, (struct vnum){77, 88}, writes, 2);
+	assert_memory_equal(copy, data, bytes);
+	assert_true(good(RECORD_KEPT, copy, bytes));
+	bytes = record_kept_bytes(&writes[1], 1);
+	assert_int_equal(bytes, 32 + 8 + 4);
+	record_kept_encode(copy, id, (struct vnum){77, 88}, &writes[1], 1);
+	assert_int_equal(writes[1].offset, 32); /* where it stands now */
+	assert_true(good(RECORD_KEPT, copy, bytes));
+	assert_false(good(RECORD_KEPT, data, RECORD_HEAD_BYTES));
 }
 
 static void the_layout_is_as_documented(void **state)
@@ -137,7 +161,7 @@ static void every_wrong_field_is_refused(void **state)
 
 	assert_false(good(0, data, bytes));
 	assert_false(good(RECORD_ABORT, data, bytes));
-	assert_false(good(3, data, bytes));
+	assert_false(good(4, data, bytes));
 	assert_false(good_with(28, 0));	 /* writes: none */
 	assert_false(good_with(28, 1));	 /* fewer than there are */
 	assert_false(good_with(28, 3));	 /* more */
@@ -161,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_commit_makes_the_round_trip),
 		cmocka_unit_test(an_abort_makes_the_round_trip),
+		cmocka_unit_test(kept_writes_make_the_round_trip),
 		cmocka_unit_test(the_layout_is_as_documented),
 		cmocka_unit_test(every_wrong_length_is_refused),
 		cmocka_unit_test(every_wrong_field_is_refused),
