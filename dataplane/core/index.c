@@ -24,6 +24,9 @@
 #define POINTER_BITS 48
 #define POINTER_MASK ((1ull << POINTER_BITS) - 1)
 
+/* A walk's cursor: a bucket, and a slot among those of its chain. */
+#define WALK_SLOT_BITS 28
+
 int index_init(struct index *index, const struct mapper *mapper, uint64_t keys_max, uint64_t seed)
 {
 	uint64_t buckets = 64;
@@ -359,6 +362,42 @@ bool index_move(struct index *index, struct key_id id, const uint8_t *data, uint
 	}
 	lock_give(lock);
 	return moved;
+}
+
+/* The slot with that number in a chain of buckets; NULL: it has fewer. */
+static const _Atomic uint64_t *chain_slot(const struct bucket *b, uint64_t slot)
+{
+	for (; b && slot >= INDEX_SLOTS; slot -= INDEX_SLOTS)
+		b = atomic_load_explicit(&b->overflow, memory_order_acquire);
+	return b ? &b->slot[slot] : NULL;
+}
+
+uint64_t index_walk_bucket(uint64_t cursor)
+{
+	return cursor >> WALK_SLOT_BITS;
+}
+
+struct key *index_walk(const struct index *index, uint64_t *cursor, uint64_t end)
+{
+	uint64_t bucket = index_walk_bucket(*cursor);
+	uint64_t slot = *cursor & ((1ull << WALK_SLOT_BITS) - 1);
+	struct key *key = NULL;
+
+	if (end > index->mask + 1)
+		end = index->mask + 1;
+	while (!key && bucket < end) {
+		/* I1: a key stays in its slot. Acquire: as in index_find(). */
+		const _Atomic uint64_t *at = chain_slot(&index->buckets[bucket], slot++);
+
+		if (at) {
+			key = slot_key(atomic_load_explicit(at, memory_order_acquire));
+		} else {
+			bucket++;
+			slot = 0;
+		}
+	}
+	*cursor = bucket << WALK_SLOT_BITS | slot;
+	return key;
 }
 
 void key_free(struct memory_cache *memory, struct key *key)

@@ -81,6 +81,13 @@ bool index_unlink_key(struct index *index, struct version *tombstone);
  * through `newer`. */
 struct version *index_prune(struct index *index, struct key_id id, const uint8_t *key,
 			    uint32_t bytes);
+/*
+ * The next key from *cursor on (0 at first), in buckets below `end`, or NULL; moves *cursor behind
+ * it. Lock-free, inside an epoch section, which may end between calls: *cursor is no pointer. Finds
+ * each key that is there all the while; one that leaves and comes back perhaps twice, or never.
+ */
+struct key *index_walk(const struct index *index, uint64_t *cursor, uint64_t end);
+uint64_t index_walk_bucket(uint64_t cursor);
 void key_free(struct memory_cache *memory, struct key *key);
 
 #endif

@@ -145,10 +145,13 @@ void node_fetched(struct node *node, node_again_fn again, void *arg);
 uint64_t node_tick(struct node *node);
 
 /*
- * Recovery, before the first pass. node_recover_begin() says which logs will come (bit n: log n);
- * without it all might. Then each log's records are applied in order, by one thread for each log,
- * and node_recover_end() tells that there are no more of it: that lets deleted keys go.
- * 0, -EBADMSG (no record of ours, or an id that has ended already), -ENOMEM, -ENOSPC or -EBUSY (the
+ * Recovery, before the first pass: perhaps a checkpoint's entries (snapshot.h), then records.
+ * node_recover_begin() says which workers' logs will come (bit n: log n); without it all might.
+ * Then each log's records are applied in order, by one thread for each log, and node_recover_end()
+ * tells that there are no more of it: that lets deleted keys go. `place` is that of data[0]. The
+ * kept log's records (ABAFT_LOG_KEPT) only say where versions stand, and it needs neither call.
+ * What was applied before, by a checkpoint or a record, changes nothing. 0, -EBADMSG (no record of
+ * ours: an id that ended otherwise, or not above its log's last), -ENOMEM, -ENOSPC or -EBUSY (the
  * store is too small for what was committed).
  */
 void node_recover_begin(struct node *nodes[], uint64_t logs);

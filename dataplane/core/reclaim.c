@@ -216,10 +216,17 @@ static void version_free(struct reclaim *reclaim, struct version *version)
 	memory_free(reclaim->memory, version, version_block_bytes(bytes));
 }
 
+/* A version without a slot is not counted in its commit, which stays (restore.c, T4). */
+static void version_commit_put(struct reclaim *reclaim, struct version *version, bool readers)
+{
+	if (version->slot != VERSION_NO_SLOT)
+		reclaim_commit_put(reclaim, version->commit, readers);
+}
+
 /* The version is out of its chain. */
 static void version_defer(struct reclaim *reclaim, struct version *version)
 {
-	reclaim_commit_put(reclaim, version->commit, true);
+	version_commit_put(reclaim, version, true);
 	defer(reclaim, &version->epoch, DEFERRED_VERSION);
 	reclaim->freed++;
 }
@@ -235,7 +242,7 @@ void reclaim_discard(struct reclaim *reclaim, struct version *version)
 
 void reclaim_free_now(struct reclaim *reclaim, struct version *version)
 {
-	reclaim_commit_put(reclaim, version->commit, false);
+	version_commit_put(reclaim, version, false);
 	version_free(reclaim, version);
 }
 

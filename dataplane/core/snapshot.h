@@ -61,8 +61,9 @@ bool snapshot_outcome_next(struct cursor *cursor, struct snapshot_outcome *out);
  */
 uint32_t node_snapshot_outcomes(const struct node *node, uint64_t *cursor, uint8_t *out,
 				uint32_t out_bytes);
-/* The highest hybrid time the node has given or met. A restart goes above it although the tombstones
- * that carried it may be gone: else an older checkpoint's tail would hide a later write. */
+/* The highest hybrid time the node has given or met. A restart goes above it although the
+ * tombstones that carried it may be gone: else an older checkpoint's tail would hide a later write.
+ */
 uint64_t node_time(const struct node *node);
 /* Ids up to this time have no outcome any more: goes into the checkpoint with them. */
 uint64_t node_horizon_ms(const struct node *node);

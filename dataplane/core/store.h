@@ -41,6 +41,7 @@ struct restore {
 	uint64_t time[ABAFT_WORKERS_MAX];
 	struct version *tombstones; /* linked through `next` */
 	uint64_t count, sweep_at;
+	uint64_t keys_over; /* that the index may hold above its bound meanwhile; 0: none yet */
 };
 
 struct store {

@@ -140,7 +140,7 @@ static void the_order_of_logs_does_not_matter(void **state)
 	}
 }
 
-/* After recovery and reclamation memory is as that of a store that never held anything else. */
+/* After recovery and reclamation memory is as that of a store that recovered nothing else. */
 static void memory_is_that_of_what_is_left(void **state)
 {
 	uint64_t used;
@@ -150,7 +150,7 @@ static void memory_is_that_of_what_is_left(void **state)
 		snprintf(key, sizeof(key), "k%u", i);
 		assert_int_equal(bed_put(&bed, i % 3, key, "value"), ABAFT_OK);
 	}
-	bed_ticks(&bed, 10);
+	assert_int_equal(bed_restart(&bed), 0);
 	used = bed_used(&bed);
 	bed_close(&bed);
 	bed_open(&bed);
@@ -227,6 +227,11 @@ static void commits_bind_readers_after_recovery_too(void **state)
 	assert_memory_equal(bed_result(&answer, 0).data, "1", 1);
 }
 
+static int replay_once(const struct log_fake_record *r, const uint8_t *data, uint32_t bytes)
+{
+	return node_recover(bed.node, 3, 0, r->type, r->place, data, bytes);
+}
+
 static void bad_records_are_refused(void **state)
 {
 	struct log_fake_record *r;
@@ -234,20 +239,88 @@ static void bad_records_are_refused(void **state)
 
 	assert_int_equal(bed_put(&bed, 0, "k", "v"), ABAFT_OK);
 	r = &bed.log[0].records[0];
-	/* The id has ended already: it is in the running node. */
-	assert_int_equal(node_recover(bed.node, 3, 0, r->type, PLACE_NONE, r->data, r->bytes),
+	assert_int_equal(node_recover(bed.node, 3, 0, 99, r->place, r->data, r->bytes), -EBADMSG);
+	assert_int_equal(
+		node_recover(bed.node, 3, ABAFT_LOGS_MAX, r->type, r->place, r->data, r->bytes),
+		-EBADMSG);
+	/* Each kind in its own logs. */
+	assert_int_equal(
+		node_recover(bed.node, 3, ABAFT_LOG_KEPT, r->type, r->place, r->data, r->bytes),
+		-EBADMSG);
+	assert_int_equal(node_recover(bed.node, 3, 0, RECORD_KEPT, r->place, r->data, r->bytes),
 			 -EBADMSG);
-	assert_int_equal(node_recover(bed.node, 3, 0, 99, PLACE_NONE, r->data, r->bytes), -EBADMSG);
 	copy = malloc(r->bytes);
 	assert_non_null(copy);
 	memcpy(copy, r->data, r->bytes);
 	for (uint32_t n = 0; n < r->bytes; n++) {
 		copy[0]++; /* another id each time */
-		assert_int_equal(node_recover(bed.node, 3, 0, r->type, PLACE_NONE, copy, n),
-				 -EBADMSG);
+		assert_int_equal(replay_once(r, copy, n), -EBADMSG);
 	}
 	free(copy);
 	expect("k", "v");
+}
+
+/* Once more is nothing; the same id with another end, or another commit with its number, is no
+ * record of ours (P6). */
+static void a_record_may_come_twice(void **state)
+{
+	struct log_fake_record *r = bed.log[0].records;
+	uint64_t used;
+	uint8_t copy[64];
+
+	assert_int_equal(bed_put(&bed, 0, "k", "v"), ABAFT_OK);
+	assert_int_equal(bed_put(&bed, 0, "k", "w"), ABAFT_OK);
+	assert_int_equal(bed_restart(&bed), 0);
+	node_recover_begin(bed.node, 1);
+	used = bed_used(&bed);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(replay_once(&r[i % 2], r[i % 2].data, r[i % 2].bytes), 0);
+	assert_int_equal(bed_used(&bed), used);
+	assert_int_equal(bed.node[0]->outcomes.count, 2);
+	assert_true(r[0].bytes <= sizeof(copy));
+	memcpy(copy, r[0].data, r[0].bytes);
+	copy[16]++; /* another number */
+	assert_int_equal(replay_once(r, copy, r->bytes), -EBADMSG);
+	copy[16]--;
+	copy[8]++; /* another id */
+	assert_int_equal(replay_once(r, copy, r->bytes), -EBADMSG);
+	copy[8]--;
+	store_le32(copy + 28, 0); /* aborted, and not */
+	assert_int_equal(node_recover(bed.node, 3, 0, RECORD_ABORT, PLACE_NONE, copy, 32),
+			 -EBADMSG);
+	expect("k", "w");
+}
+
+static const struct version *version_of(const char *name)
+{
+	const uint8_t *data = (const uint8_t *)name;
+	uint32_t bytes = (uint32_t)strlen(name);
+	struct key_id id = index_id(&bed.store->index, data, bytes);
+	const struct key *key = index_find(&bed.store->index, id, data, bytes);
+
+	assert_non_null(key);
+	return atomic_load(&key->newest);
+}
+
+/* Each write stands behind the one before it, in its record; live bytes are those of what stays. */
+static void versions_get_their_places(void **state)
+{
+	const struct log_fake_record *r = bed.log[1].records;
+	const struct space *space;
+	uint64_t bytes = space_bytes(1, 5);
+
+	assert_int_equal(bed_put2(&bed, 1, "a", "b", "first"), ABAFT_OK);
+	assert_int_equal(bed_put(&bed, 0, "b", "other"), ABAFT_OK);
+	assert_int_equal(bed_put(&bed, 0, "c", "other"), ABAFT_OK);
+	assert_int_equal(bed_put(&bed, 2, "c", NULL), ABAFT_OK);
+	assert_int_equal(bed_restart(&bed), 0);
+	space = &bed.store->space;
+	assert_int_equal(version_of("a")->place, r->place + RECORD_HEAD_BYTES);
+	assert_memory_equal(r->data + RECORD_HEAD_BYTES + RECORD_WRITE_BYTES, "afirst", 6);
+	assert_int_equal(version_of("b")->place, bed.log[0].records[0].place + RECORD_HEAD_BYTES);
+	assert_int_equal(space_live(space, 1, 0), bytes);
+	assert_int_equal(space_live(space, 0, 0), bytes);
+	assert_int_equal(space_total(space), 2 * bytes);
 }
 
 static void a_store_that_is_too_small_is_told(void **state)
@@ -390,6 +463,8 @@ int main(void)
 		CASE(clocks_go_on_above_what_was_recovered),
 		CASE(commits_bind_readers_after_recovery_too),
 		CASE(bad_records_are_refused),
+		CASE(a_record_may_come_twice),
+		CASE(versions_get_their_places),
 		CASE(a_store_that_is_too_small_is_told),
 		CASE(the_horizon_is_recovered),
 		CASE(a_delete_waits_for_the_other_logs),
