@@ -19,6 +19,7 @@
 
 #include "dataplane/log/format.h"
 #include "dataplane/log/log.h"
+#include "dataplane/log/shelf.h"
 
 #define DEPTH_MAX ABAFT_LOG_WRITES_IN_FLIGHT
 
@@ -63,7 +64,7 @@ static void append_one(struct bench *bench, uint64_t sequence)
 	memset(at, (int)sequence, bytes);
 	bench->appended_ns[sequence - 1] = now_ns();
 	log_append(bench->log, bytes, 1);
-	log_submit(bench->log);
+	log_submit(bench->log, (struct now){.mono_us = now_ns() / 1000});
 }
 
 static void run(struct bench *bench)
@@ -88,13 +89,13 @@ static void run(struct bench *bench)
 	}
 }
 
-/* As many as the whole run needs; bytes_max keeps more from being made. */
-static void plan(struct log_config *config, const struct bench *bench)
+/* As many as the whole run needs; the shelf's bound keeps more from being made. */
+static int plan(struct log_config *config, const struct bench *bench)
 {
 	uint64_t groups = (config->segment_bytes - ABAFT_LOG_BLOCK_BYTES) / bench->bytes;
 
 	config->segments_ahead = (uint32_t)((bench->count + groups - 1) / groups);
-	config->bytes_max = config->segments_ahead * config->segment_bytes;
+	return shelf_create(&config->shelf, config->segments_ahead * config->segment_bytes, 0);
 }
 
 static void wait_for_segments(struct log *log, const struct log_config *config)
@@ -139,8 +140,8 @@ int main(int argc, char **argv)
 			ABAFT_LOG_GROUP_BYTES_MAX, DEPTH_MAX);
 		return 2;
 	}
-	if (argc == 5)
-		plan(&config, &bench);
+	if (argc == 5 && plan(&config, &bench))
+		return 1;
 	bench.appended_ns = calloc(bench.count, sizeof(uint64_t));
 	bench.latency_ns = calloc(bench.count, sizeof(uint64_t));
 	if (!bench.appended_ns || !bench.latency_ns)
@@ -155,6 +156,8 @@ int main(int argc, char **argv)
 	run(&bench);
 	report(&bench, now_ns() - begin_ns);
 	log_close(bench.log);
+	if (config.shelf)
+		shelf_destroy(config.shelf);
 	free(bench.appended_ns);
 	free(bench.latency_ns);
 	return 0;

@@ -15,6 +15,7 @@
 #include "control/queues.h"
 #include "dataplane/core/node.h"
 #include "dataplane/log/log.h"
+#include "dataplane/log/shelf.h"
 #include "dataplane/xcore/handover.h"
 
 /* Frames a queue's own rings take up, beside those that wait for the log. */
@@ -92,10 +93,15 @@ static int start_logs(struct daemon *d, char *why)
 {
 	struct log_config log = {.dir = d->config->data_dir,
 				 .segment_bytes = d->config->segment_bytes,
-				 .bytes_max = d->config->log_bytes_max,
 				 .sync = d->config->sync};
-	int err;
+	int err = shelf_create(&d->shelf, d->config->log_bytes_max, config_log_reserve(d->config));
 
+	if (err != 0) {
+		snprintf(why, DAEMON_WHY_BYTES, "memory for the logs cannot be had: %s",
+			 strerror(-err));
+		return err;
+	}
+	log.shelf = d->shelf;
 	memcpy(log.node_id, d->datadir.node_id, sizeof(log.node_id));
 	err = recovery_run(&d->recovery, &d->datadir, &log, d->nodes, d->workers, why);
 	for (uint32_t w = 0; w < d->workers && err == 0; w++) {
@@ -343,11 +349,16 @@ int daemon_stop(struct daemon *d)
 {
 	char why[DAEMON_WHY_BYTES];
 	int err = stop_workers(d), failed;
+	bool closed = true;
 
-	/* A log whose device does not answer cannot be waited for. */
-	for (uint32_t w = 0; w < d->workers; w++)
+	/* A log whose device does not answer cannot be waited for; its thread needs the shelf. */
+	for (uint32_t w = 0; w < d->workers; w++) {
 		if (d->logs[w] != NULL && d->threads[w].err == 0)
 			log_close(d->logs[w]);
+		closed &= d->threads[w].err == 0;
+	}
+	if (d->shelf != NULL && closed)
+		shelf_destroy(d->shelf);
 	handover_destroy(d->handover);
 	if (d->device != NULL)
 		port_device_close(d->device);

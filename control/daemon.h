@@ -45,6 +45,7 @@ struct daemon {
 	struct datadir datadir;
 	struct store *store;
 	struct node *nodes[ABAFT_WORKERS_MAX];
+	struct shelf *shelf;
 	struct log *logs[ABAFT_WORKERS_MAX];
 	struct recovery recovery;
 	struct steer steer;

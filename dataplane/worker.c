@@ -371,7 +371,7 @@ static void note_log_error(struct worker *w, int err)
 	ck_pr_store_int(&w->log_error, err);
 }
 
-static void serve_log(struct worker *w)
+static void serve_log(struct worker *w, struct now now)
 {
 	uint64_t durable = log_poll(w->config.log);
 	int err;
@@ -387,7 +387,7 @@ static void serve_log(struct worker *w)
 	/* Full is not failed: what was taken still becomes durable. */
 	if (err != 0 && err != -ENOSPC && w->parked != 0)
 		node_log_failed(w->config.node, commit_done, w);
-	log_submit(w->config.log);
+	log_submit(w->config.log, now);
 }
 
 static void pass(struct worker *w)
@@ -402,7 +402,7 @@ static void pass(struct worker *w)
 	if (w->config.port != NULL)
 		receive(w);
 	serve_peers(w);
-	serve_log(w);
+	serve_log(w, now);
 	w->tick_us = node_tick(w->config.node);
 	tx_flush(w);
 	node_pass_end(w->config.node);

@@ -15,14 +15,10 @@
 
 #include <abaft/telemetry.h>
 
+#include "dataplane/core/now.h"
+
 struct node;
 struct store;
-
-/* What the real or simulated world says when a pass begins. */
-struct now {
-	uint64_t wall_us; /* UTC, microseconds since 1970: ids and versions */
-	uint64_t mono_us; /* never goes back: deadlines */
-};
 
 struct store_config {
 	uint32_t workers;      /* 1 to ABAFT_WORKERS_MAX */

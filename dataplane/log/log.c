@@ -19,8 +19,10 @@
  *     completions. A group that failed is never passed: what follows it is never acknowledged.
  * I4. The last block of a segment is left for a seal, so that a clean close always finds room.
  * I5. Only a failed write or sync, or a device that takes none, is a failure (`error`). When the
- *next segment cannot be made, whatever the reason, the log is full (`no_room`): what it took before
- *     becomes durable all the same, and it goes on when a segment can be made again.
+ *     next segment cannot be made or attached, whatever the reason, the log is full (`no_room`):
+ *     what it took before becomes durable all the same, and it goes on when one can be had again.
+ * I6. A segment is closed on the shelf by the log_submit() after the log left it, whose `now` is
+ *     that of the records in it, or later.
  */
 #include "dataplane/log/log.h"
 
@@ -38,26 +40,32 @@
 #include "dataplane/log/reader.h"
 #include "dataplane/log/recover.h"
 #include "dataplane/log/segment.h"
+#include "dataplane/log/shelf.h"
 
 /* One more than can be in flight, so that gathering goes on meanwhile. */
-#define GROUPS (ABAFT_LOG_WRITES_IN_FLIGHT + 1)
+#define GROUPS		(ABAFT_LOG_WRITES_IN_FLIGHT + 1)
+/* A segment that could not be attached is tried again after this long. */
+#define ATTACH_RETRY_US UINT64_C(1000000)
 _Static_assert(GROUPS <= LOGDEV_SLOTS, "groups in flight may all be in different segments");
 
 struct group {
 	uint8_t *buffer;
 	uint64_t offset;      /* in its segment */
 	uint64_t record_last; /* the highest sequence up to and with this group */
+	uint64_t since_us;    /* when it was given to the device */
 	uint32_t segment;
 	uint32_t segment_blocks;
 	uint32_t room; /* bytes it may take, header included */
 	uint32_t used;
 	uint32_t records;
+	uint32_t crc; /* of its header */
 	bool done;
 };
 
 struct log {
 	struct logdev *dev;
 	struct segments *segments;
+	struct shelf *shelf;   /* NULL: none */
 	struct reader *reader; /* NULL: not on a shelf, so nothing can be read */
 	struct group groups[GROUPS];
 	uint8_t node_id[16];
@@ -72,10 +80,15 @@ struct log {
 	uint64_t record_durable;
 	uint32_t previous_crc;
 	uint64_t place;		/* of the last record's data */
+	struct now now;		/* of the last log_submit() */
+	struct log_mark mark;	/* behind `durable` */
 	uint32_t reserved;	/* bytes of the record being encoded */
 	uint32_t in_device;	/* writes without completion */
 	struct segment segment; /* where groups are placed; handle closed: attached */
 	uint64_t offset;	/* behind the last group that was opened */
+	struct segment coming;	/* taken, not attached; bytes 0: none */
+	uint64_t coming_us;	/* when attaching it failed */
+	uint32_t left;		/* the first segment that is not closed on the shelf */
 	int error;		/* for ever */
 	int no_room;		/* why there is no next segment (I5) */
 	bool gathering;		/* group next - 1 is open */
@@ -95,30 +108,44 @@ static void fail(struct log *log, int error)
 		log->error = error;
 }
 
+/* Puts `coming` into its slot of the device. */
+static int attach(struct log *log)
+{
+	int error = log->dev->ops->attach(log->dev, log->coming.number % LOGDEV_SLOTS,
+					  log->coming.handle);
+
+	if (error) {
+		log->coming_us = log->now.mono_us;
+		return error;
+	}
+	log->dev->ops->close(log->dev, log->coming.handle);
+	log->segment = log->coming;
+	log->coming.bytes = 0;
+	log->offset = 0;
+	return 0;
+}
+
 /* Makes the next segment the one where groups are placed. */
 static int next_segment(struct log *log)
 {
-	struct segment segment;
-	int error = segments_take(log->segments, &segment);
+	int error = 0;
 
+	if (!log->coming.bytes)
+		error = segments_take(log->segments, &log->coming);
+	else if (log->now.mono_us - log->coming_us < ATTACH_RETRY_US)
+		return log->no_room;
 	if (error) {
 		log->no_room = error == -EAGAIN ? 0 : error;
 		return error;
 	}
-	log->no_room = 0;
 	/* What is queued names the slot by number: start it before the slot changes hands. */
 	error = log->dev->ops->submit(log->dev);
-	if (!error)
-		error = log->dev->ops->attach(log->dev, segment.number % LOGDEV_SLOTS,
-					      segment.handle);
-	log->dev->ops->close(log->dev, segment.handle);
 	if (error) {
 		fail(log, error);
 		return error;
 	}
-	log->segment = segment;
-	log->offset = 0;
-	return 0;
+	log->no_room = attach(log);
+	return log->no_room;
 }
 
 /* Bytes that a group of records opened now could take. */
@@ -256,6 +283,8 @@ static void write_group(struct log *log, uint16_t flags)
 	memcpy(header->node_id, log->node_id, sizeof(header->node_id));
 	write.bytes = format_group_finish(group->buffer);
 	log->previous_crc = header->header_crc;
+	group->crc = header->header_crc;
+	group->since_us = log->now.mono_us;
 	group->record_last = record_before + group->records;
 	log->dev->ops->write(log->dev, &write);
 	log->submitted = sequence;
@@ -267,7 +296,7 @@ static void write_group(struct log *log, uint16_t flags)
 		log->stats.in_flight_max = log->in_device;
 }
 
-void log_submit(struct log *log)
+static void submit(struct log *log)
 {
 	int error;
 
@@ -288,6 +317,16 @@ void log_submit(struct log *log)
 		fail(log, error);
 }
 
+void log_submit(struct log *log, struct now now)
+{
+	log->now = now;
+	submit(log);
+	for (; log->shelf && log->left < log->segment.number; log->left++) /* I6 */
+		shelf_close(log->shelf, log->number, log->left, now.wall_us);
+}
+
+/* A write that found no room in a file whose room was set aside has failed like any other, though
+ * -ENOSPC would look like a log that only waits for a segment. */
 static void complete(struct log *log, const struct logdev_done *done)
 {
 	if (done->tag & LOGDEV_FETCH) {
@@ -296,9 +335,27 @@ static void complete(struct log *log, const struct logdev_done *done)
 	}
 	log->in_device--;
 	if (done->result)
-		fail(log, done->result);
+		fail(log, done->result == -ENOSPC ? -EIO : done->result);
 	else
 		group_of(log, done->tag)->done = true;
+}
+
+/* I3. */
+static void pass_group(struct log *log)
+{
+	const struct group *group = group_of(log, ++log->durable);
+
+	log->record_durable = group->record_last;
+	if (log->sync)
+		log->synced = log->durable;
+	log->mark = (struct log_mark){
+		.group = log->durable,
+		.record = group->record_last,
+		.offset = group->offset + format_blocks_up(group->used),
+		.segment = group->segment,
+		.previous_crc = group->crc,
+		.incarnation = log->incarnation,
+	};
 }
 
 /* Writes and reads that the device has not ended. */
@@ -317,12 +374,8 @@ uint64_t log_poll(struct log *log)
 	count = log->dev->ops->poll(log->dev, done, sizeof(done) / sizeof(done[0]));
 	for (uint32_t i = 0; i < count; i++)
 		complete(log, &done[i]);
-	while (log->durable < log->submitted && group_of(log, log->durable + 1)->done) {
-		log->durable++;
-		log->record_durable = group_of(log, log->durable)->record_last;
-		if (log->sync)
-			log->synced = log->durable;
-	}
+	while (log->durable < log->submitted && group_of(log, log->durable + 1)->done)
+		pass_group(log);
 	return log->record_durable;
 }
 
@@ -331,10 +384,30 @@ uint64_t log_durable(const struct log *log)
 	return log->record_durable;
 }
 
+void log_mark(const struct log *log, struct log_mark *out)
+{
+	*out = log->mark;
+}
+
+int log_free_segment(struct log *log, uint32_t segment)
+{
+	return segments_free(log->segments, segment);
+}
+
+uint64_t log_stalled_us(const struct log *log)
+{
+	const struct group *oldest = &log->groups[(log->durable + 1) % GROUPS];
+
+	if (log->error || log->durable == log->submitted ||
+	    log->now.mono_us - oldest->since_us < UINT64_C(1000) * ABAFT_LOG_STALL_MS)
+		return 0;
+	return log->now.mono_us - oldest->since_us;
+}
+
 /* Room may have come meanwhile: the next reservation takes it. */
 static int no_room(const struct log *log)
 {
-	return segments_ready(log->segments) ? 0 : log->no_room;
+	return !log->coming.bytes && segments_ready(log->segments) ? 0 : log->no_room;
 }
 
 int log_error(const struct log *log)
@@ -359,6 +432,8 @@ void log_stats(const struct log *log, struct log_stats *out)
 	*out = log->stats;
 	out->segments = segments_on_disk(log->segments);
 	out->no_room = no_room(log);
+	out->recycled = segments_recycled(log->segments);
+	out->stalled_us = log_stalled_us(log);
 	if (log->reader)
 		reader_stats(log->reader, out);
 }
@@ -384,7 +459,7 @@ static void drain(struct log *log)
 			log->next--;
 			continue;
 		}
-		log_submit(log);
+		submit(log);
 		error = log->error ? 0 : log->dev->ops->wait(log->dev);
 		if (error)
 			fail(log, error);
@@ -405,6 +480,8 @@ static void seal(struct log *log)
 
 static void destroy(struct log *log)
 {
+	if (log->coming.bytes)
+		log->dev->ops->close(log->dev, log->coming.handle);
 	if (log->segments)
 		segments_destroy(log->segments);
 	log->dev->ops->destroy(log->dev);
@@ -438,6 +515,15 @@ static void begin_at(struct log *log, const struct log_tail *tail)
 	log->previous_crc = tail->previous_crc;
 	log->incarnation = tail->incarnation_max + 1;
 	log->sealed = tail->group == 0 || tail->sealed;
+	log->left = tail->segment;
+	log->mark = (struct log_mark){
+		.group = tail->group,
+		.record = tail->record,
+		.offset = tail->offset,
+		.segment = tail->segment,
+		.previous_crc = tail->previous_crc,
+		.incarnation = tail->incarnation,
+	};
 }
 
 static int make_buffers(struct log *log)
@@ -453,23 +539,38 @@ static int make_buffers(struct log *log)
 	return log->dev->ops->start(log->dev, buffers, GROUPS, log->group_bytes_max);
 }
 
-static int start(struct log *log, const struct log_config *config, const struct log_tail *tail)
+static int find_segments(struct log *log, const struct log_config *config,
+			 const struct log_tail *tail)
 {
 	const struct segment_plan plan = {
+		.shelf = config->shelf,
 		.segment_bytes = config->segment_bytes,
-		.bytes_max = config->bytes_max,
-		.bytes = tail->bytes,
+		.log = config->number,
 		.next = tail->segment,
-		.end = tail->segments ? log_tail_last(tail) + 1 : 0,
-		.segments = tail->segments,
 		.ahead = config->segments_ahead,
+		.closed = config->closed,
 	};
-	int error = make_buffers(log);
+	int error = segments_create(&log->segments, log->dev, &plan);
 
+	for (uint32_t i = 0; i < tail->segments && !error; i++)
+		error = segments_found(log->segments, tail->on_disk[i].number,
+				       tail->on_disk[i].bytes, tail->claimed);
+	return error;
+}
+
+static int start(struct log *log, const struct log_config *config, const struct log_tail *tail)
+{
+	int error = find_segments(log, config, tail);
+
+	if (error)
+		return error;
+	if (config->closed) {
+		log->error = -EROFS; /* so that nothing is written, ever */
+		return 0;
+	}
+	error = make_buffers(log);
 	if (!error && config->shelf)
 		error = reader_create(&log->reader, log->dev, config->shelf);
-	if (!error)
-		error = segments_create(&log->segments, log->dev, &plan);
 	if (!error)
 		error = next_segment(log);
 	log->offset = tail->offset;
@@ -491,6 +592,7 @@ int log_open_on(struct log **out, struct logdev *dev, const struct log_config *c
 		return -ENOMEM;
 	}
 	log->dev = dev;
+	log->shelf = config->shelf;
 	log->number = config->number;
 	log->sync = config->sync;
 	log->group_bytes_max = config->segment_bytes < ABAFT_LOG_GROUP_BYTES_MAX
@@ -498,7 +600,9 @@ int log_open_on(struct log **out, struct logdev *dev, const struct log_config *c
 				       : ABAFT_LOG_GROUP_BYTES_MAX;
 	memcpy(log->node_id, config->node_id, sizeof(log->node_id));
 	begin_at(log, tail ? tail : &nothing);
-	if (!tail && dev->ops->list(dev, &first, 1) != 0)
+	if (!tail && config->closed)
+		error = -ENOENT;
+	else if (!tail && dev->ops->list(dev, &first, 1) != 0)
 		error = -EEXIST;
 	else
 		error = start(log, config, tail ? tail : &nothing);
@@ -521,12 +625,14 @@ int log_open(struct log **out, const struct log_config *config, const struct log
 	int error;
 
 	if (config->segment_bytes < ABAFT_LOG_GROUP_BYTES_MAX + ABAFT_LOG_BLOCK_BYTES ||
+	    config->segment_bytes > ABAFT_LOG_SEGMENT_BYTES_MAX ||
 	    config->segment_bytes % ABAFT_LOG_BLOCK_BYTES != 0) {
 		snprintf(why, why_bytes,
-			 "log %s/log-%03u: a segment of %llu bytes is not possible: at least %u, a "
+			 "log %s/log-%03u: a segment of %llu bytes is not possible: %u to %u, a "
 			 "multiple of %u",
 			 config->dir, config->number, (unsigned long long)config->segment_bytes,
-			 ABAFT_LOG_GROUP_BYTES_MAX + ABAFT_LOG_BLOCK_BYTES, ABAFT_LOG_BLOCK_BYTES);
+			 ABAFT_LOG_GROUP_BYTES_MAX + ABAFT_LOG_BLOCK_BYTES,
+			 ABAFT_LOG_SEGMENT_BYTES_MAX, ABAFT_LOG_BLOCK_BYTES);
 		return -EINVAL;
 	}
 	error = logdev_uring_create(&dev, config->dir, config->number, true, why, why_bytes);

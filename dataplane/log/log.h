@@ -9,7 +9,7 @@
  *	p = log_reserve(log, bytes)  -> NULL: BUSY, all groups are full or in flight
  *	... fill p[0..bytes) ...
  *	seq = log_append(log, bytes, type)
- *	log_submit(log)              once per pass: starts a write if one is due (no wait)
+ *	log_submit(log, now)         once per pass: starts a write if one is due (no wait)
  *	log_poll(log)                once per pass: takes completions
  *	log_durable(log)             every record with sequence <= this one is durable
  */
@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/core/now.h"
+
 struct log;
 struct logdev;
 
@@ -28,11 +30,12 @@ struct log_config {
 	uint32_t number;	 /* NNN: the worker's number */
 	uint8_t node_id[16];	 /* identity of the data directory, in every group */
 	uint64_t segment_bytes;	 /* multiple of ABAFT_LOG_BLOCK_BYTES */
-	uint64_t bytes_max;	 /* the log takes no record beyond this; 0 = disk's end */
 	uint32_t segments_ahead; /* made ready before they are needed; 0: a good number */
 	bool sync;		 /* false: benchmarks only, acknowledges without fdatasync */
-	struct shelf *shelf;	 /* of all logs; NULL: this one is never read from or cleaned */
-	bool closed;		 /* makes no segments: a log that is only read and cleaned */
+	struct shelf *shelf;	 /* of all logs; NULL: never read from or cleaned, no bound */
+	/* Takes no records and makes no segments: a log that is only read and cleaned. Of log.h's
+	 * calls only log_mark(), log_stats(), log_free_segment() and log_close() are for it. */
+	bool closed;
 };
 
 struct log_stats {
@@ -41,7 +44,7 @@ struct log_stats {
 	uint64_t in_flight_max;
 	int no_room;	     /* 0, or the errno for which log_error() says -ENOSPC */
 	uint64_t recycled;   /* segments made of freed ones */
-	uint64_t stalled_us; /* how long the oldest write is in flight; 0: below the limit */
+	uint64_t stalled_us; /* log_stalled_us() */
 	uint64_t reads, read_bytes, device_reads; /* cold values, and what the disk was asked */
 	uint64_t read_errors;			  /* of device_reads, those that failed */
 };
@@ -76,21 +79,25 @@ uint8_t *log_reserve(struct log *log, uint32_t bytes);
 uint64_t log_append(struct log *log, uint32_t bytes, uint8_t type);
 /* Place (core/place.h) of the first byte of the data of the record that was appended last. */
 uint64_t log_place(const struct log *log);
-/* Behind the last durable group: every record before it is durable. */
+/* Behind the last durable group, as of the last log_poll(): every record before it is durable. */
 void log_mark(const struct log *log, struct log_mark *out);
 /* Starts writing the gathered group if a slot is free; at most one io_uring_enter. Never waits to
- * fill. */
-void log_submit(struct log *log);
+ * fill. `now` is this pass's: the age of the segments that it left, and of the writes in flight. */
+void log_submit(struct log *log, struct now now);
 /* Takes completions. Returns the highest durable sequence number (also log_durable()). */
 uint64_t log_poll(struct log *log);
 uint64_t log_durable(const struct log *log);
 /*
  * 0, -ENOSPC, or the errno after which nothing more will become durable (failed write or sync).
- * -ENOSPC: there is no next segment, for bytes_max, a full disk, a quota, or whatever else making
- * one ran into (log_stats() names it). What was appended still becomes durable, reads go on, and
- * so does the log when a segment can be made: it tries again every second.
+ * -ENOSPC: there is no next segment, for the shelf's bound, a full disk, a quota, or whatever else
+ * making or opening one ran into (log_stats() names it). What was appended still becomes durable,
+ * reads go on, and so does the log when a segment can be made: it tries again every second. A write
+ * that the disk does not end (log_stalled_us()) is no error: appends are BUSY once all groups wait.
  */
 int log_error(const struct log *log);
+/* How long the oldest write has been in flight as of the last log_submit(); 0: less than
+ * ABAFT_LOG_STALL_MS, or none is, or the log failed. */
+uint64_t log_stalled_us(const struct log *log);
 /* True when appended records are not yet durable. */
 bool log_busy(const struct log *log);
 /* Polls readable when a completion waits, of a write or a read: for an idle worker's sleep. */
@@ -119,8 +126,9 @@ int log_read(struct log *log, const struct log_read *read) __attribute__((warn_u
 uint32_t log_read_done(struct log *log, struct log_read_done *done, uint32_t max);
 
 /*
- * Any thread (the keeper). The segment, which left the shelf (shelf_gone()), is not needed any
- * more: its file becomes a new segment of this log, or goes. 0 or -EAGAIN: ask again later.
+ * One thread at a time (the keeper), not necessarily the owner. The segment, which left the shelf
+ * (shelf_gone()), is not needed any more: its file becomes a new segment of this log, or goes, and
+ * gives its room back. 0 or -EAGAIN: ask again later.
  */
 int log_free_segment(struct log *log, uint32_t segment) __attribute__((warn_unused_result));
 

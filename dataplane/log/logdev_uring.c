@@ -105,14 +105,12 @@ static int open_direct(int dir_fd, const char *name, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static int write_zeros(int fd, uint64_t bytes)
+/* At the file's beginning; durable when it returns 0. */
+static int put_zeros(int fd, uint64_t bytes)
 {
 	uint8_t *zeros;
 	int error;
 
-	/* First the space, so that a full disk shows at once and the file lies in one piece. */
-	if (fallocate(fd, 0, 0, (off_t)bytes) < 0 && errno != EOPNOTSUPP)
-		return -errno;
 	if (posix_memalign((void **)&zeros, ABAFT_LOG_BLOCK_BYTES, ZERO_BYTES))
 		return -ENOMEM;
 	memset(zeros, 0, ZERO_BYTES);
@@ -132,6 +130,20 @@ static int write_zeros(int fd, uint64_t bytes)
 	return error;
 }
 
+static int write_zeros(int fd, uint64_t bytes)
+{
+	/* First the space, so that a full disk shows at once and the file lies in one piece. */
+	if (fallocate(fd, 0, 0, (off_t)bytes) < 0 && errno != EOPNOTSUPP)
+		return -errno;
+	return put_zeros(fd, bytes);
+}
+
+static void segment_name_new(char name[SEGMENT_NAME_BYTES + 4], uint32_t number)
+{
+	segment_name(name, number);
+	memcpy(name + strlen(name), ".new", 5);
+}
+
 static int uring_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 {
 	int dir_fd = of(dev)->dir_fd;
@@ -140,7 +152,7 @@ static int uring_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 	int fd, error;
 
 	segment_name(name, number);
-	snprintf(name_new, sizeof(name_new), "%s.new", name);
+	segment_name_new(name_new, number);
 	fd = open_direct(dir_fd, name_new, O_RDWR | O_CREAT | O_TRUNC);
 	if (fd < 0)
 		return fd;
@@ -209,6 +221,46 @@ static int uring_sync(struct logdev *dev, int handle)
 static int uring_sync_names(struct logdev *dev)
 {
 	return fsync(of(dev)->dir_fd) < 0 ? -errno : 0;
+}
+
+static int uring_remove(struct logdev *dev, uint32_t number)
+{
+	char name[SEGMENT_NAME_BYTES];
+
+	segment_name(name, number);
+	return unlinkat(of(dev)->dir_fd, name, 0) < 0 ? -errno : 0;
+}
+
+static int zero_first(int dir_fd, const char *name)
+{
+	int fd = open_direct(dir_fd, name, O_RDWR), error;
+
+	if (fd < 0)
+		return fd;
+	error = put_zeros(fd, ABAFT_LOG_BLOCK_BYTES);
+	close(fd);
+	return error;
+}
+
+/* Between the two names the file is no part of the log, whatever has become of its first block. */
+static int uring_recycle(struct logdev *dev, uint32_t from, uint32_t to)
+{
+	int dir_fd = of(dev)->dir_fd, error;
+	char name[SEGMENT_NAME_BYTES], name_new[SEGMENT_NAME_BYTES + 4];
+
+	segment_name(name, from);
+	segment_name_new(name_new, to);
+	if (renameat(dir_fd, name, dir_fd, name_new) < 0)
+		return -errno;
+	segment_name(name, to);
+	error = zero_first(dir_fd, name_new);
+	if (!error && renameat(dir_fd, name_new, dir_fd, name) < 0)
+		error = -errno;
+	if (!error && fsync(dir_fd) < 0)
+		error = -errno;
+	if (error)
+		unlinkat(dir_fd, name_new, 0);
+	return error;
 }
 
 /* The best set-up the kernel has: 5.19, or older. */
@@ -415,6 +467,8 @@ static const struct logdev_ops uring_ops = {
 	.read = uring_read,
 	.sync = uring_sync,
 	.sync_names = uring_sync_names,
+	.remove = uring_remove,
+	.recycle = uring_recycle,
 	.start = uring_start,
 	.attach = uring_attach,
 	.write = uring_write,

@@ -78,6 +78,7 @@
 #include <abaft/limits.h>
 
 #include "dataplane/core/place.h"
+#include "dataplane/log/shelf.h"
 
 /* One read, at most; holds the largest group wherever it begins. */
 #define WINDOW_BYTES_MAX (2 * ABAFT_LOG_GROUP_BYTES_MAX)
@@ -635,6 +636,11 @@ int log_recover(const struct log_config *config, const struct log_mark *mark, lo
 		return error;
 	error = recover_scan(dev, config, mark, &visitor, tail, why, why_bytes);
 	dev->ops->destroy(dev);
+	/* Before any log is opened, and makes new segments: what is there has its room. */
+	if (!error && config->shelf) {
+		shelf_found(config->shelf, (*tail)->bytes);
+		(*tail)->claimed = true;
+	}
 	return error;
 }
 

@@ -33,6 +33,7 @@ struct log_tail {
 	uint32_t incarnation_max;	   /* seen anywhere, also behind the end */
 	uint16_t version;		   /* format of the last group that was read, 0: none */
 	bool sealed;			   /* the last group that was read is a seal */
+	bool claimed;			   /* its bytes are, on the shelf of the configuration */
 	uint32_t segments;		   /* how many are on disk: */
 	struct log_tail_segment on_disk[]; /* by number, ascending; gaps only before the mark */
 };

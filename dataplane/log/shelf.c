@@ -53,6 +53,7 @@ struct shelf {
 	uint64_t bytes_max;
 	uint64_t reserve;
 	_Atomic uint64_t claimed;
+	atomic_bool kept_first;
 	struct ring *_Atomic rings[ABAFT_LOGS_MAX];
 };
 
@@ -113,6 +114,8 @@ int shelf_claim(struct shelf *shelf, uint32_t log, uint64_t bytes)
 	uint64_t bound = shelf->bytes_max - (log == ABAFT_LOG_KEPT ? 0 : shelf->reserve);
 	uint64_t claimed = atomic_load(&shelf->claimed);
 
+	if (log != ABAFT_LOG_KEPT && atomic_load(&shelf->kept_first))
+		return -ENOSPC;
 	do {
 		if (shelf->bytes_max && (bytes > bound || claimed > bound - bytes))
 			return -ENOSPC;
@@ -123,6 +126,11 @@ int shelf_claim(struct shelf *shelf, uint32_t log, uint64_t bytes)
 void shelf_unclaim(struct shelf *shelf, uint64_t bytes)
 {
 	atomic_fetch_sub(&shelf->claimed, bytes);
+}
+
+void shelf_kept_first(struct shelf *shelf, bool first)
+{
+	atomic_store(&shelf->kept_first, first);
 }
 
 void shelf_found(struct shelf *shelf, uint64_t bytes)
@@ -288,7 +296,6 @@ void shelf_forget(struct shelf *shelf, uint32_t log)
 
 		atomic_store(&entry->word, word_of(number, EMPTYING));
 		empty(entry);
-		shelf_unclaim(shelf, segment.bytes);
 	}
 }
 

@@ -48,6 +48,13 @@ void shelf_destroy(struct shelf *shelf);
 int shelf_claim(struct shelf *shelf, uint32_t log, uint64_t bytes)
 	__attribute__((warn_unused_result));
 void shelf_unclaim(struct shelf *shelf, uint64_t bytes);
+/*
+ * The disk itself is full, or a quota, and the kept log lacks a segment (true) or has it (false).
+ * Until then claims of all other logs are refused, so what is freed meanwhile goes to the kept log:
+ * cleaning, which has to write a little before it frees much, never starves for want of room that
+ * the others took.
+ */
+void shelf_kept_first(struct shelf *shelf, bool first);
 /* Claims for files that are there already: never refused. */
 void shelf_found(struct shelf *shelf, uint64_t bytes);
 /* Puts a segment (claimed before) there. One thread at a time for each log, in rising order of
@@ -57,9 +64,9 @@ int shelf_add(struct shelf *shelf, const struct shelf_segment *segment)
 /* Its log appends no more to it; `time` as above. Of one that is closed it sets the time: that is
  * how who knows it from a checkpoint tells the time of a segment that was found on disk. */
 void shelf_close(struct shelf *shelf, uint32_t log, uint32_t segment, uint64_t time);
-/* All of a log's segments leave, their handles are closed, their room is given back: before its
- * device is destroyed. Nobody adds or removes meanwhile; who still holds one may give it back
- * afterwards, but not use its handle. */
+/* All of a log's segments leave and their handles are closed: before its device is destroyed.
+ * Nobody adds or removes meanwhile; who still holds one may give it back afterwards, but not use
+ * its handle. */
 void shelf_forget(struct shelf *shelf, uint32_t log);
 
 /* Readers. The handle stays good until shelf_give(). -ESTALE: it is not there (any more). */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENTS_MAX 256
+#define SEGMENTS_MAX 4096
 #define WRITES_MAX   64
 #define BUFFERS_MAX  8
 #define FETCHES_MAX  64
@@ -42,6 +42,7 @@ struct sim_fetch {
 
 struct sim_segment {
 	bool there;
+	bool removed; /* not durably: a power cut may bring it back */
 	uint64_t bytes;
 	uint8_t *visible; /* what reads see */
 	uint8_t *durable; /* what a power cut leaves */
@@ -57,7 +58,11 @@ struct sim_disk {
 	uint32_t delay_max;
 	uint32_t fail_write;
 	uint32_t fail_sync;
+	int fault; /* what fails, fails with */
 	int fail_create;
+	int fail_attach;
+	int fail_names;
+	uint32_t cut_recycle;
 	uint32_t slots[LOGDEV_SLOTS];
 	uint8_t *buffers[BUFFERS_MAX];
 	struct sim_write writes[WRITES_MAX];
@@ -151,6 +156,17 @@ void sim_disk_put(struct sim_disk *disk, uint32_t number, const uint8_t *data, u
 	memcpy(segment->durable, data, bytes);
 }
 
+/* What was removed is gone for good. */
+static int sim_sync_names(struct logdev *dev)
+{
+	struct sim_disk *disk = of(dev);
+
+	for (uint32_t i = 0; i < SEGMENTS_MAX; i++)
+		if (disk->segments[i].removed)
+			sim_disk_remove(disk, i);
+	return 0;
+}
+
 static int sim_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 {
 	struct sim_disk *disk = of(dev);
@@ -163,6 +179,21 @@ static int sim_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 	if (number >= SEGMENTS_MAX || (disk->space && used > disk->space))
 		return -ENOSPC;
 	sim_disk_put(disk, number, NULL, bytes);
+	return sim_sync_names(dev);
+}
+
+static int sim_remove(struct logdev *dev, uint32_t number)
+{
+	struct sim_disk *disk = of(dev);
+
+	if (disk->dead)
+		return -EIO;
+	if (disk->fail_names)
+		return disk->fail_names;
+	if (number >= SEGMENTS_MAX || !disk->segments[number].there)
+		return -ENOENT;
+	disk->segments[number].there = false;
+	disk->segments[number].removed = true;
 	return 0;
 }
 
@@ -242,9 +273,48 @@ static int sim_sync(struct logdev *dev, int handle)
 	return 0;
 }
 
-static int sim_sync_names(struct logdev *dev)
+/* The power is cut in the middle: what of it is on the disk afterwards. */
+static int cut_recycle(struct sim_disk *disk, uint32_t from, uint32_t to)
 {
-	return 0;
+	struct sim_segment *segment = &disk->segments[from];
+
+	switch (disk->cut_recycle) {
+	case 1: /* under neither name */
+		sim_disk_remove(disk, from);
+		break;
+	case 2: /* the new names are lost again; some zeros are not */
+		for (uint32_t i = 0; i < BLOCK_BYTES / SECTOR_BYTES; i++)
+			if (roll(disk, 2))
+				memset(segment->durable + i * SECTOR_BYTES, 0, SECTOR_BYTES);
+		break;
+	default: /* nobody heard that it was done */
+		memset(segment->durable, 0, BLOCK_BYTES);
+		sim_disk_rename(disk, from, to);
+	}
+	disk->cut_recycle = 0;
+	disk->dead = true;
+	return -EIO;
+}
+
+static int sim_recycle(struct logdev *dev, uint32_t from, uint32_t to)
+{
+	struct sim_disk *disk = of(dev);
+
+	if (disk->dead)
+		return -EIO;
+	if (disk->fail_names)
+		return disk->fail_names;
+	if (from >= SEGMENTS_MAX || to >= SEGMENTS_MAX || !disk->segments[from].there)
+		return -ENOENT;
+	if (disk->segments[to].there)
+		abort(); /* a number is used once */
+	flush(disk, from, disk->order);
+	if (disk->cut_recycle)
+		return cut_recycle(disk, from, to);
+	memset(disk->segments[from].durable, 0, BLOCK_BYTES);
+	memset(disk->segments[from].visible, 0, BLOCK_BYTES);
+	sim_disk_rename(disk, from, to);
+	return sim_sync_names(dev);
 }
 
 static int sim_start(struct logdev *dev, uint8_t *const *buffers, uint32_t count, uint32_t bytes)
@@ -258,7 +328,7 @@ static int sim_start(struct logdev *dev, uint8_t *const *buffers, uint32_t count
 static int sim_attach(struct logdev *dev, uint32_t slot, int handle)
 {
 	of(dev)->slots[slot] = (uint32_t)handle;
-	return 0;
+	return of(dev)->fail_attach;
 }
 
 static void sim_write(struct logdev *dev, const struct logdev_write *asked)
@@ -352,14 +422,14 @@ static bool step(struct sim_disk *disk, struct sim_write *write, struct logdev_d
 		write->stage = STAGE_SYNCING;
 		write->due = disk->clock + 1 + roll(disk, disk->delay_max);
 		if (failed)
-			done->result = -EIO;
+			done->result = disk->fault;
 		else if (write->asked.sync)
 			return false;
 		write->stage = STAGE_CACHED;
 		return true;
 	}
 	if (counts_down(&disk->fail_sync))
-		done->result = -EIO;
+		done->result = disk->fault;
 	write->stage = STAGE_CACHED;
 	if (!done->result)
 		flush(disk, write->number, write->sync_order);
@@ -443,6 +513,8 @@ static const struct logdev_ops sim_ops = {
 	.read = sim_read,
 	.sync = sim_sync,
 	.sync_names = sim_sync_names,
+	.remove = sim_remove,
+	.recycle = sim_recycle,
 	.start = sim_start,
 	.attach = sim_attach,
 	.write = sim_write,
@@ -462,6 +534,7 @@ struct sim_disk *sim_disk_create(uint64_t seed)
 	disk->dev.ops = &sim_ops;
 	disk->random = seed;
 	disk->delay_max = 4;
+	disk->fault = -EIO;
 	disk->bad_segment = UINT32_MAX;
 	return disk;
 }
@@ -514,6 +587,11 @@ void sim_disk_power_cut(struct sim_disk *disk)
 	for (uint32_t i = 0; i < SEGMENTS_MAX; i++) {
 		struct sim_segment *segment = &disk->segments[i];
 
+		if (segment->removed && roll(disk, 2))
+			*segment = (struct sim_segment){true, false, segment->bytes,
+							segment->visible, segment->durable};
+		else if (segment->removed)
+			sim_disk_remove(disk, i);
 		if (segment->there)
 			memcpy(segment->visible, segment->durable, segment->bytes);
 	}
@@ -532,6 +610,26 @@ void sim_disk_fail_sync(struct sim_disk *disk, uint32_t count)
 void sim_disk_fail_create(struct sim_disk *disk, int error)
 {
 	disk->fail_create = error;
+}
+
+void sim_disk_fault(struct sim_disk *disk, int error)
+{
+	disk->fault = error;
+}
+
+void sim_disk_fail_attach(struct sim_disk *disk, int error)
+{
+	disk->fail_attach = error;
+}
+
+void sim_disk_fail_names(struct sim_disk *disk, int error)
+{
+	disk->fail_names = error;
+}
+
+void sim_disk_cut_recycle(struct sim_disk *disk, uint32_t at)
+{
+	disk->cut_recycle = at;
 }
 
 void sim_disk_space(struct sim_disk *disk, uint64_t bytes)

@@ -28,11 +28,19 @@ void sim_disk_power_cut(struct sim_disk *disk);
 /* The process is killed: what was started ends or not, the cache stays. The device is dead. */
 void sim_disk_kill(struct sim_disk *disk);
 
-/* From now on: the count-th write or sync fails with EIO (0: never); new segments fail with `error`
- * (0: no more); a new segment only fits while all have at most `bytes` bytes. */
+/* From now on: the count-th write or sync fails with what sim_disk_fault() said (0: never); new
+ * segments fail with `error` (0: no more); a new segment only fits while all have at most `bytes`
+ * bytes. */
 void sim_disk_fail_write(struct sim_disk *disk, uint32_t count);
 void sim_disk_fail_sync(struct sim_disk *disk, uint32_t count);
 void sim_disk_fail_create(struct sim_disk *disk, int error);
+void sim_disk_fault(struct sim_disk *disk, int error); /* default -EIO */
+/* As long as `error` is not 0: no segment can be attached; none be removed or recycled. */
+void sim_disk_fail_attach(struct sim_disk *disk, int error);
+void sim_disk_fail_names(struct sim_disk *disk, int error);
+/* The next recycling is cut by the power: 1: the file has neither name, 2: it has its old name and
+ * some zeros, 3: all is done. The device is dead; sim_disk_power_cut() must follow. */
+void sim_disk_cut_recycle(struct sim_disk *disk, uint32_t at);
 void sim_disk_space(struct sim_disk *disk, uint64_t bytes);
 /* From now on: the count-th fetch from this disk fails with EIO, or brings less than was asked for
  * (0: never); each fetch of this block of this segment fails with EIO (segment UINT32_MAX: none).

@@ -10,6 +10,7 @@
 
 #include "dataplane/log/format.h"
 #include "dataplane/log/segment.h"
+#include "dataplane/log/shelf.h"
 #include "tests/unit/log/rig.h"
 
 static struct rig rig;
@@ -108,7 +109,7 @@ static void many_records_share_a_group(void **state)
 	rig_open(&rig);
 	for (int i = 0; i < 500; i++)
 		assert_true(rig_append(&rig, 100));
-	log_submit(rig.log);
+	rig_submit(&rig);
 	log_stats(rig.log, &stats);
 	assert_int_equal(stats.groups, 1);
 	expect_all();
@@ -127,13 +128,13 @@ static void batches_form_by_themselves(void **state)
 	rig_open(&rig);
 	for (uint32_t i = 1; i <= ABAFT_LOG_WRITES_IN_FLIGHT; i++) {
 		assert_true(rig_append(&rig, 10));
-		log_submit(rig.log);
+		rig_submit(&rig);
 		log_stats(rig.log, &stats);
 		assert_int_equal(stats.groups, i);
 	}
 	for (int i = 0; i < 20; i++) {
 		assert_true(rig_append(&rig, 10));
-		log_submit(rig.log);
+		rig_submit(&rig);
 	}
 	log_stats(rig.log, &stats);
 	assert_int_equal(stats.groups, ABAFT_LOG_WRITES_IN_FLIGHT);
@@ -151,7 +152,7 @@ static void busy_when_all_groups_are_full(void **state)
 	sim_disk_delay(rig.disk, 50);
 	rig_open(&rig);
 	while (rig_append(&rig, 200000)) {
-		log_submit(rig.log);
+		rig_submit(&rig);
 		assert_true(++accepted < 10);
 	}
 	assert_int_equal(accepted, ABAFT_LOG_WRITES_IN_FLIGHT + 1);
@@ -173,7 +174,7 @@ static void durable_in_log_order(void **state)
 		rig_open(&rig);
 		for (int i = 0; i < 4; i++) {
 			assert_true(rig_append(&rig, 5000));
-			log_submit(rig.log);
+			rig_submit(&rig);
 		}
 		while (log_durable(rig.log) == 0)
 			rig_pass(&rig);
@@ -288,12 +289,12 @@ static void no_next_segment_is_no_failure(void **state)
 	}
 }
 
-static void bytes_max_is_kept(void **state)
+static void shelf_bound_is_kept(void **state)
 {
 	struct log_stats stats;
 
 	rig_begin(&rig, 8);
-	rig.config.bytes_max = 2 * RIG_SEGMENT_BYTES + 4096;
+	assert_int_equal(shelf_create(&rig.config.shelf, 2 * RIG_SEGMENT_BYTES + 4096, 0), 0);
 	rig_open(&rig);
 	fill_up();
 	log_stats(rig.log, &stats);
@@ -387,7 +388,7 @@ int main(void)
 		cmocka_unit_test(failed_sync_ends_the_log),
 		cmocka_unit_test(full_disk_refuses_and_goes_on),
 		cmocka_unit_test(no_next_segment_is_no_failure),
-		cmocka_unit_test(bytes_max_is_kept),
+		cmocka_unit_test(shelf_bound_is_kept),
 		cmocka_unit_test(no_room_at_all_is_an_error),
 		cmocka_unit_test(reopening_many_times),
 		cmocka_unit_test(longer_and_shorter_segments_mix),

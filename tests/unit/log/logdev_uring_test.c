@@ -110,7 +110,7 @@ static void run(struct log *log, uint64_t from, uint64_t to)
 	while (from <= to || log_busy(log)) {
 		while (from <= to && append(log, from))
 			from++;
-		log_submit(log);
+		log_submit(log, (struct now){0});
 		if (log_busy(log))
 			sleep_on(log);
 		else
@@ -150,7 +150,7 @@ static void sleeper_wakes(void **state)
 
 	for (uint64_t i = 1; i <= 50; i++) {
 		assert_true(append(log, i));
-		log_submit(log);
+		log_submit(log, (struct now){0});
 		while (log_poll(log) < i)
 			sleep_on(log);
 	}
@@ -193,7 +193,7 @@ static void child(struct log_config *config, volatile uint64_t *durable)
 	for (next = last + 1;;) {
 		if (append(log, next))
 			next++;
-		log_submit(log);
+		log_submit(log, (struct now){0});
 		*durable = log_poll(log);
 	}
 }
@@ -307,34 +307,6 @@ static bool append_placed(struct placed *placed)
 	return true;
 }
 
-static void close_handle(struct logdev *dev, int handle)
-{
-	close(handle);
-}
-
-/* Puts the segments where the records are on the shelf. */
-static void put_on_shelf(const struct placed *placed, const struct log_config *config)
-{
-	static const struct logdev_ops ops = {.close = close_handle};
-	static struct logdev dev = {.ops = &ops};
-	uint32_t segment = 0;
-
-	for (uint64_t i = 0; i < placed->appended; i++) {
-		struct shelf_segment there = {
-			.dev = &dev, .bytes = SEGMENT_BYTES, .log = config->number};
-		char path[512];
-
-		if (place_segment(placed->place[i]) < segment)
-			continue;
-		there.segment = segment;
-		snprintf(path, sizeof(path), "%s/log-%03u/seg-%08x", config->dir, config->number,
-			 segment++);
-		there.handle = open(path, O_RDONLY | O_DIRECT);
-		assert_true(there.handle >= 0);
-		assert_int_equal(shelf_add(placed->shelf, &there), 0);
-	}
-}
-
 /* Opens log `number` on the shelf and appends `count` records. */
 static void open_placed(struct placed *placed, struct log_config *config, uint32_t number,
 			uint64_t count)
@@ -349,11 +321,10 @@ static void open_placed(struct placed *placed, struct log_config *config, uint32
 	while (placed->appended < count || log_busy(placed->log)) {
 		while (placed->appended < count && append_placed(placed))
 			;
-		log_submit(placed->log);
+		log_submit(placed->log, (struct now){0});
 		usleep(100);
 		log_poll(placed->log);
 	}
-	put_on_shelf(placed, config);
 }
 
 /* One read by `log` of record `sequence`, or of a part of it, into memory of its own. */
@@ -417,7 +388,7 @@ static void read_back(struct placed *by, const struct placed *of, uint32_t count
 			want(by->log, of, asked++);
 		if (write && by->appended < VALUES)
 			append_placed(by);
-		log_submit(by->log);
+		log_submit(by->log, (struct now){0});
 		both |= log_busy(by->log);
 		sleep_on(by->log);
 		log_poll(by->log);
@@ -461,7 +432,7 @@ static void sleeper_wakes_for_a_read(void **state)
 	open_placed(&placed, &config, 7, 50);
 	for (uint32_t i = 0; i < 50; i++) {
 		want(placed.log, &placed, i);
-		log_submit(placed.log);
+		log_submit(placed.log, (struct now){0});
 		do {
 			sleep_on(placed.log);
 			log_poll(placed.log);
@@ -480,7 +451,7 @@ static void closing_waits_for_reads(void **state)
 	open_placed(&placed, &config, 7, 100);
 	for (uint32_t i = 0; i < 200; i++)
 		want(placed.log, &placed, i);
-	log_submit(placed.log);
+	log_submit(placed.log, (struct now){0});
 	log_close(placed.log);
 	for (uint32_t i = 0; i < 200; i++)
 		free(wanted[i].to);

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "dataplane/log/shelf.h"
+
 /* A record's length is in its seed: the low half. */
 static uint64_t seed_of(struct rig *rig, uint32_t bytes)
 {
@@ -44,6 +46,7 @@ void rig_begin(struct rig *rig, uint64_t seed)
 	rig->config.number = 3;
 	memset(rig->config.node_id, 0x5a, sizeof(rig->config.node_id));
 	rig->bytes_max = 9000;
+	rig->now = (struct now){.wall_us = RIG_WALL_US, .mono_us = 5};
 }
 
 void rig_end(struct rig *rig)
@@ -52,6 +55,8 @@ void rig_end(struct rig *rig)
 		rig_close(rig);
 	log_tail_free(rig->tail);
 	rig->tail = NULL;
+	if (rig->config.shelf)
+		shelf_destroy(rig->config.shelf);
 	sim_disk_destroy(rig->disk);
 }
 
@@ -161,11 +166,18 @@ bool rig_append(struct rig *rig, uint32_t bytes)
 	return true;
 }
 
+void rig_submit(struct rig *rig)
+{
+	rig->now.wall_us += 1000;
+	rig->now.mono_us += 1000;
+	log_submit(rig->log, rig->now);
+}
+
 void rig_pass(struct rig *rig)
 {
 	uint64_t durable;
 
-	log_submit(rig->log);
+	rig_submit(rig);
 	durable = log_poll(rig->log);
 	assert_int_equal(durable, log_durable(rig->log));
 	assert_true(durable >= rig->acknowledged && durable <= rig->appended);

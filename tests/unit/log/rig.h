@@ -18,6 +18,7 @@
 #define RIG_RECORDS_MAX	  8192
 #define RIG_GROUPS_MAX	  4096
 #define RIG_SEGMENT_BYTES (256u << 10)
+#define RIG_WALL_US	  UINT64_C(1700000000000000)
 
 struct rig_group {
 	uint64_t offset;
@@ -38,6 +39,7 @@ struct rig {
 	struct log_config config;
 	struct log_tail *tail;	     /* of the last recovery; NULL: it failed */
 	const struct log_mark *mark; /* recoveries begin here; NULL: at the beginning */
+	struct now now;		     /* 1 ms for each pass */
 	uint64_t random;
 	uint64_t seeds[RIG_RECORDS_MAX]; /* of record 1, 2, ... that were appended */
 	uint64_t appended;
@@ -62,6 +64,8 @@ void rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 /* Appends one record of `bytes`; false: BUSY. */
 bool rig_append(struct rig *rig, uint32_t bytes);
+/* log_submit(), a millisecond after the last one. */
+void rig_submit(struct rig *rig);
 /* One pass of a worker: submit, poll, check that what is durable is in order. */
 void rig_pass(struct rig *rig);
 /* Random appends and passes. */

@@ -180,7 +180,6 @@ static void forgotten_log_leaves_nothing(void **state)
 	assert_int_equal(closed, 2);
 	assert_int_equal(shelf_hold(shelf, 3, 2, &seen), -ESTALE);
 	shelf_give(shelf, 3, 2);
-	assert_int_equal(shelf_bytes(shelf), MIB);
 	assert_int_equal(add(3, 2, false), 0); /* opened again */
 	assert_int_equal(shelf_hold(shelf, 3, 2, &seen), 0);
 	shelf_give(shelf, 3, 2);
@@ -217,6 +216,16 @@ static void room_is_bounded_with_a_reserve(void **state)
 	shelf_destroy(small);
 }
 
+static void kept_log_goes_first(void **state)
+{
+	shelf_kept_first(shelf, true);
+	assert_int_equal(shelf_claim(shelf, 0, 1), -ENOSPC);
+	assert_int_equal(shelf_claim(shelf, 0, 0), -ENOSPC);
+	assert_int_equal(shelf_claim(shelf, ABAFT_LOG_KEPT, 1), 0);
+	shelf_kept_first(shelf, false);
+	assert_int_equal(shelf_claim(shelf, 0, 1), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +237,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(walk_shows_all, begin, end),
 		cmocka_unit_test_setup_teardown(forgotten_log_leaves_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(room_is_bounded_with_a_reserve, begin, end),
+		cmocka_unit_test_setup_teardown(kept_log_goes_first, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ uint64_t log_append(struct log *log, uint32_t bytes, uint8_t type)
 	return log->appended;
 }
 
-void log_submit(struct log *log)
+void log_submit(struct log *log, struct now now)
 {
 }
 
