@@ -129,10 +129,8 @@ int format_record_next(struct format_cursor *cursor, struct format_record *out)
 	out->type = header.type;
 	out->bytes = header.bytes;
 	out->data = cursor->at + sizeof(header);
-	if (header.data_crc != format_crc(out->data, out->bytes))
-		return -EBADMSG;
 	cursor->at = out->data + format_record_up(header.bytes);
-	return 1;
+	return header.data_crc == format_crc(out->data, out->bytes) ? 1 : -EILSEQ;
 }
 
 enum format_verdict format_payload_check(const struct group_header *header, const uint8_t *payload)

@@ -175,7 +175,8 @@ struct format_record {
 	uint32_t bytes;
 	uint8_t type;
 };
-/* 1 and a record, 0 at the end, or -EBADMSG. */
+/* 1 and a record, 0 at the end, -EBADMSG: no record stands here, or -EILSEQ: a record whose data
+ * are damaged; the cursor is behind it. */
 int format_record_next(struct format_cursor *cursor, struct format_record *out)
 	__attribute__((warn_unused_result));
 
