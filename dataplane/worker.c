@@ -29,6 +29,7 @@
 #include "dataplane/net/host.h"
 #include "dataplane/net/port.h"
 #include "dataplane/net/steer_port.h"
+#include "dataplane/post.h"
 #include "dataplane/worker_info.h"
 #include "dataplane/xcore/handover.h"
 
@@ -381,6 +382,8 @@ static void serve_log(struct worker *w, struct now now)
 		w->worked = true;
 		node_durable(w->config.node, durable, commit_done, w);
 	}
+	if (w->config.post != NULL && post_serve(w->config.post, w->config.node, w->config.log))
+		w->worked = true;
 	err = log_error(w->config.log);
 	if (err != w->log_error)
 		note_log_error(w, err);

@@ -29,6 +29,7 @@
 
 struct worker;
 struct port;
+struct post;
 struct node;
 struct log;
 struct handover;
@@ -55,6 +56,7 @@ struct worker_config {
 	struct node *node;
 	struct log *log;
 	struct handover *handover;
+	struct post *post; /* the keeper's questions, or NULL */
 	struct worker_group *group;
 	const char *version; /* of the program, for INFO; must outlive the worker */
 	bool poll;	     /* never sleep */

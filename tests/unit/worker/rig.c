@@ -112,6 +112,11 @@ uint32_t log_read_done(struct log *log, struct log_read_done *done, uint32_t max
 	return count;
 }
 
+void log_mark(const struct log *log, struct log_mark *out)
+{
+	*out = (struct log_mark){.record = log_durable(log)};
+}
+
 uint64_t log_durable(const struct log *log)
 {
 	return log->durable;
@@ -268,6 +273,15 @@ uint32_t rig_wait_sent(struct rig *rig, uint32_t count)
 	return sent;
 }
 
+bool rig_ask(struct rig *rig, enum post_question question)
+{
+	post_ask(&rig->post, question);
+	handover_kick(rig->handover, 0);
+	for (int ms = 0; ms < WAIT_MS && !post_answered(&rig->post); ms++)
+		usleep(1000);
+	return post_answered(&rig->post);
+}
+
 int rig_status(struct rig *rig, uint32_t i)
 {
 	const struct frame *frame = &rig->port.sent[i];
@@ -317,6 +331,7 @@ static void worker_start(struct rig *rig, uint32_t w)
 				       .port = w == 0 ? &rig->port.port : NULL,
 				       .log = &rig->log[w],
 				       .handover = rig->handover,
+				       .post = w == 0 ? &rig->post : NULL,
 				       .group = &rig->group,
 				       .version = "test"};
 

@@ -18,6 +18,7 @@
 #include "dataplane/log/log.h"
 #include "dataplane/net/host.h"
 #include "dataplane/net/port.h"
+#include "dataplane/post.h"
 #include "dataplane/worker.h"
 
 #define RIG_WORKERS_MAX 2
@@ -57,6 +58,7 @@ struct rig {
 	struct log log[RIG_WORKERS_MAX];
 	struct rig_port port; /* worker 0's; the others have none */
 	struct handover *handover;
+	struct post post; /* worker 0's */
 	struct worker_group group;
 	struct worker *worker[RIG_WORKERS_MAX];
 	/* Of a worker that has ended. */
@@ -89,5 +91,7 @@ uint32_t rig_count(struct rig *rig, int status);
 void rig_hold(struct rig *rig, uint32_t worker, bool held);
 void rig_hold_reads(struct rig *rig, uint32_t worker, bool held);
 void rig_fail(struct rig *rig, uint32_t worker, int error);
+/* Asks worker 0 and waits for its answer (bounded). */
+bool rig_ask(struct rig *rig, enum post_question question);
 
 #endif

@@ -263,6 +263,33 @@ static void open_transactions_do_not_hold_the_end(void **state)
 	assert_true(now_ms() - begin_ms >= 1000 && now_ms() - begin_ms < 8000);
 }
 
+/* What is durable when the keeper is told a mark has been published, and nothing else is in it. */
+static void the_keeper_is_answered(void **state)
+{
+	rig_start(&rig, 1);
+	send_txn(0, "a", "1");
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	rig_hold(&rig, 0, true);
+	send_txn(0, "b", "1");
+	send_txn(0, "a", NULL); /* behind the one that waits */
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	assert_true(rig_ask(&rig, POST_MARK));
+	assert_int_equal(rig.post.mark.record, 1);
+	assert_true(rig.post.time > 0);
+	rig.post.cursor = 0;
+	assert_true(rig_ask(&rig, POST_OUTCOMES_NEXT));
+	assert_int_equal(rig.post.bytes, SNAPSHOT_OUTCOME_BYTES);
+	assert_true(rig_ask(&rig, POST_OUTCOMES_NEXT));
+	assert_int_equal(rig.post.bytes, 0);
+	rig_hold(&rig, 0, false);
+	assert_int_equal(rig_wait_sent(&rig, 3), 3);
+	assert_true(rig_ask(&rig, POST_MARK));
+	assert_int_equal(rig.post.mark.record, 2);
+	assert_true(rig_ask(&rig, POST_OUTCOMES_NEXT)); /* from where it was */
+	assert_int_equal(rig.post.bytes, SNAPSHOT_OUTCOME_BYTES);
+	rig_stop(&rig);
+}
+
 static void other_frames_are_counted(void **state)
 {
 	uint8_t arp[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 2, 8, 6};
@@ -334,6 +361,7 @@ int main(void)
 		cmocka_unit_test(the_end_drains),
 		cmocka_unit_test(open_transactions_may_end),
 		cmocka_unit_test(open_transactions_do_not_hold_the_end),
+		cmocka_unit_test(the_keeper_is_answered),
 		cmocka_unit_test(other_frames_are_counted),
 		cmocka_unit_test(frames_without_room_are_dropped),
 		cmocka_unit_test(wrong_checksums_are_dropped),
