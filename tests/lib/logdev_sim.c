@@ -661,7 +661,7 @@ void sim_disk_delay(struct sim_disk *disk, uint32_t ticks_max)
 uint8_t *sim_disk_segment(struct sim_disk *disk, uint32_t number, uint64_t *bytes)
 {
 	*bytes = disk->segments[number].bytes;
-	return disk->segments[number].visible;
+	return disk->segments[number].there ? disk->segments[number].visible : NULL;
 }
 
 void sim_disk_flip(struct sim_disk *disk, uint32_t number, uint64_t bit)

@@ -225,6 +225,48 @@ static void failed_sync_ends_the_log(void **state)
 	fails_for_ever(sim_disk_fail_sync);
 }
 
+/* Each way in which a write or a sync may fail ends the log; what it had said durable stays. That a
+ * write finds no room is no full log, which would go on by itself: the write is lost. A short write
+ * comes from the device as EIO. */
+static void every_fault_of_a_write_has_its_error(void **state)
+{
+	static const struct {
+		int fault, error;
+	} faults[] = {
+		{-EIO, -EIO},	 {-EROFS, -EROFS},   {-EDQUOT, -EDQUOT},
+		{-ENOSPC, -EIO}, {-ENODEV, -ENODEV},
+	};
+
+	for (uint32_t i = 0; i < 10; i++) {
+		uint64_t durable;
+
+		rig_begin(&rig, 200 + i);
+		rig_open(&rig);
+		rig_work(&rig, 20);
+		sim_disk_fault(rig.disk, faults[i / 2].fault);
+		if (i % 2)
+			sim_disk_fail_write(rig.disk, 3);
+		else
+			sim_disk_fail_sync(rig.disk, 3);
+		for (int n = 0; n < 100; n++) {
+			rig_append(&rig, 3000);
+			rig_pass(&rig);
+		}
+		assert_int_equal(log_error(rig.log), faults[i / 2].error);
+		assert_null(log_reserve(rig.log, 1));
+		durable = log_durable(rig.log);
+		assert_true(durable < rig.appended);
+		sim_disk_fault(rig.disk, -EIO);
+		for (int n = 0; n < 100; n++)
+			rig_pass(&rig);
+		assert_int_equal(log_durable(rig.log), durable);
+		rig_close(&rig);
+		sim_disk_power_cut(rig.disk);
+		rig_open(&rig); /* asserts that what was durable is there */
+		rig_end(&rig);
+	}
+}
+
 static void fill_up(void)
 {
 	for (int i = 0; i < 2000 && !log_error(rig.log); i++) {
@@ -234,6 +276,74 @@ static void fill_up(void)
 	assert_int_equal(log_error(rig.log), -ENOSPC);
 	assert_null(log_reserve(rig.log, 20000));
 	rig_drain(&rig); /* what was taken becomes durable all the same */
+}
+
+/* The next segment is there but cannot be had: nothing is lost, so nothing has failed. */
+static void attaching_is_tried_again(void **state)
+{
+	struct log_stats stats;
+
+	rig_begin(&rig, 12);
+	rig_open(&rig);
+	sim_disk_fail_attach(rig.disk, -ENOMEM);
+	fill_up();
+	log_stats(rig.log, &stats);
+	assert_int_equal(stats.no_room, -ENOMEM);
+	assert_int_equal(log_durable(rig.log), rig.appended);
+	sim_disk_fail_attach(rig.disk, 0);
+	rig_pass(&rig);
+	assert_false(rig_append(&rig, 20000)); /* not at every call */
+	assert_int_equal(log_error(rig.log), -ENOSPC);
+	rig.now.mono_us += 1000000;
+	rig_pass(&rig);
+	assert_true(rig_append(&rig, 20000));
+	assert_int_equal(log_error(rig.log), 0);
+	rig_work(&rig, 20);
+	expect_all();
+	/* Closed while it could not: nothing is left behind. */
+	rig_open(&rig);
+	sim_disk_fail_attach(rig.disk, -ENOMEM);
+	fill_up();
+	expect_all();
+	rig_end(&rig);
+}
+
+/* A disk that does not answer: told after a while, nothing is lost, the log goes on when it does.
+ */
+static void stalled_disk_is_told(void **state)
+{
+	struct log_stats stats;
+
+	rig_begin(&rig, 13);
+	sim_disk_delay(rig.disk, 20);
+	rig_open(&rig);
+	assert_true(rig_append(&rig, 100));
+	rig_pass(&rig);
+	rig.now.mono_us += UINT64_C(1000) * ABAFT_LOG_STALL_MS - 2000;
+	rig_submit(&rig);
+	assert_int_equal(log_stalled_us(rig.log), 0);
+	assert_true(rig_append(&rig, 100));
+	rig_submit(&rig);
+	assert_int_equal(log_stalled_us(rig.log), UINT64_C(1000) * ABAFT_LOG_STALL_MS);
+	rig.now.mono_us += 5000000;
+	rig_submit(&rig);
+	log_stats(rig.log, &stats);
+	assert_int_equal(stats.stalled_us, UINT64_C(1000) * ABAFT_LOG_STALL_MS + 5001000);
+	assert_int_equal(log_error(rig.log), 0);
+	while (rig_append(&rig, 60000)) /* BUSY in the end */
+		rig_submit(&rig);
+	rig_drain(&rig);
+	assert_int_equal(log_stalled_us(rig.log), 0);
+	assert_int_equal(log_durable(rig.log), rig.appended);
+	/* A failed log is not a stalled one. */
+	sim_disk_fail_sync(rig.disk, 1);
+	assert_true(rig_append(&rig, 100));
+	while (!log_error(rig.log))
+		rig_pass(&rig);
+	rig.now.mono_us += 5000000;
+	rig_submit(&rig);
+	assert_int_equal(log_stalled_us(rig.log), 0);
+	rig_end(&rig);
 }
 
 static void full_disk_refuses_and_goes_on(void **state)
@@ -252,10 +362,10 @@ static void full_disk_refuses_and_goes_on(void **state)
 /* What fails in making the next segment says nothing of the writes in flight. */
 static void no_next_segment_is_no_failure(void **state)
 {
-	static const int errors[] = {-EIO, -EDQUOT, -EMFILE, -ENOMEM};
+	static const int errors[] = {-EIO, -EDQUOT, -EMFILE, -ENOMEM, -EROFS};
 
 	for (uint32_t i = 0; i < 40; i++) {
-		const int error = errors[i % 4];
+		const int error = errors[i % 5];
 		struct log_stats stats;
 		uint32_t passes = 0;
 
@@ -386,6 +496,9 @@ int main(void)
 		cmocka_unit_test(durable_in_log_order),
 		cmocka_unit_test(failed_write_ends_the_log),
 		cmocka_unit_test(failed_sync_ends_the_log),
+		cmocka_unit_test(every_fault_of_a_write_has_its_error),
+		cmocka_unit_test(attaching_is_tried_again),
+		cmocka_unit_test(stalled_disk_is_told),
 		cmocka_unit_test(full_disk_refuses_and_goes_on),
 		cmocka_unit_test(no_next_segment_is_no_failure),
 		cmocka_unit_test(shelf_bound_is_kept),
