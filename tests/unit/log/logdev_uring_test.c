@@ -340,7 +340,8 @@ static uint8_t record[LOG_RECORD_BYTES_MAX];
 static void want(struct log *log, const struct placed *of, uint32_t tag)
 {
 	struct wanted *want = &wanted[tag];
-	uint64_t sequence = 1 + (tag * 7919u + 13) % of->appended;
+	/* What is still being written cannot be read yet. */
+	uint64_t sequence = 1 + (tag * 7919u + 13) % log_durable(of->log);
 	uint32_t bytes = bytes_of(sequence), from = bytes / 3;
 	struct log_read read = {.tag = tag};
 
