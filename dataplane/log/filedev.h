@@ -21,12 +21,16 @@ struct filedev;
 struct filedev_ops {
 	/* Numbers in any order; as logdev's list. */
 	int (*list)(struct filedev *dev, uint32_t *numbers, size_t max);
-	/* A new file, nameless yet. One at a time. */
+	/* A new file, nameless yet. One at a time; what earlier ones left nameless goes. */
 	int (*create)(struct filedev *dev, uint32_t number);
 	/* Whole blocks, aligned memory; may block for as long as the disk does. */
 	int (*append)(struct filedev *dev, const uint8_t *data, size_t bytes);
-	int (*finish)(struct filedev *dev); /* I1 */
+	/* One of them ends what create() began. finish: I1; when it fails there is no such file,
+	 * unless the disk cannot even take a name back. */
+	int (*finish)(struct filedev *dev);
 	void (*abandon)(struct filedev *dev);
+	/* A handle, and how long it is. read: whole blocks into aligned memory; returns the bytes
+	 * read, fewer only at the end. */
 	int (*open)(struct filedev *dev, uint32_t number, uint64_t *bytes);
 	ssize_t (*read)(struct filedev *dev, int handle, uint8_t *to, size_t bytes,
 			uint64_t offset);

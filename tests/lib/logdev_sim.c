@@ -51,6 +51,8 @@ struct sim_segment {
 struct sim_disk {
 	struct logdev dev;
 	bool dead; /* the process that used the device is gone */
+	void (*on_crash)(void *arg, bool power);
+	void *crash_arg;
 	uint64_t random;
 	uint64_t clock;
 	uint64_t order;
@@ -570,6 +572,14 @@ void sim_disk_kill(struct sim_disk *disk)
 			write->stage = STAGE_CACHED;
 		}
 	}
+	if (disk->on_crash)
+		disk->on_crash(disk->crash_arg, false);
+}
+
+void sim_disk_on_crash(struct sim_disk *disk, void (*fn)(void *arg, bool power), void *arg)
+{
+	disk->on_crash = fn;
+	disk->crash_arg = arg;
 }
 
 void sim_disk_power_cut(struct sim_disk *disk)
@@ -595,6 +605,8 @@ void sim_disk_power_cut(struct sim_disk *disk)
 		if (segment->there)
 			memcpy(segment->visible, segment->durable, segment->bytes);
 	}
+	if (disk->on_crash)
+		disk->on_crash(disk->crash_arg, true);
 }
 
 void sim_disk_fail_write(struct sim_disk *disk, uint32_t count)

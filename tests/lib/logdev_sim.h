@@ -28,6 +28,9 @@ void sim_disk_power_cut(struct sim_disk *disk);
 /* The process is killed: what was started ends or not, the cache stays. The device is dead. */
 void sim_disk_kill(struct sim_disk *disk);
 
+/* Called with each of these, after it: for what else lies on this disk (filedev_sim.h). */
+void sim_disk_on_crash(struct sim_disk *disk, void (*fn)(void *arg, bool power), void *arg);
+
 /* From now on: the count-th write or sync fails with what sim_disk_fault() said (0: never); new
  * segments fail with `error` (0: no more); a new segment only fits while all have at most `bytes`
  * bytes. */
