@@ -29,6 +29,7 @@ int store_create(struct store **out, const struct store_config *config)
 	for (uint32_t w = 0; w < ABAFT_WORKERS_MAX; w++)
 		atomic_store_explicit(&store->slot[w].low, UINT64_MAX, memory_order_relaxed);
 	ck_epoch_init(&store->epoch);
+	ck_epoch_register(&store->epoch, &store->keeping.record, NULL);
 	ck_spinlock_init(&store->restore.lock);
 	store->mapper = (struct mapper){.map = config->map, .unmap = config->unmap};
 	err = index_init(&store->index, &store->mapper, config->keys_max, config->seed);

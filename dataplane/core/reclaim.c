@@ -32,6 +32,11 @@
  *     in the order of all stores, so the pass sees what superseded X. A freeze publishes its
  *     interval before the era leaves the low-water mark; the reclaimer reads the mark first.
  * R8. Unlinked memory is handed to ck_epoch, as other workers' passes may stand on it.
+ * R9. While a checkpoint is made, a tombstone that was visible before its marks stays for its walk
+ *     (keep.h, K2). This is said before marks are asked for. Who misses it, in a pass P, takes the
+ *     tombstone out only if no other version of its key is there; and a write that stood beside it
+ *     and left was superseded in an era before P's, by R4 and R7, so it was visible before P, and
+ *     before the marks: no log brings it back.
  */
 #include "dataplane/core/reclaim.h"
 
@@ -43,6 +48,7 @@
 #define IDLE_US	       10000u /* how soon an idle worker looks again */
 #define FREES_PER_TICK 512
 #define HELD_PER_TICK  1024
+#define KEPT_PER_TICK  128
 
 /* version->retired */
 enum retired_stage {
@@ -309,17 +315,24 @@ static bool superseded(const struct version *version)
 }
 
 /* A tombstone that was its key's newest when it was queued (R5). Returns it to the queue, with the
- * era of now, while others stand above or below it: they must go first. */
+ * era of now, while others stand above or below it: they must go first. During a walk it is put
+ * aside (R9), and so are those that must wait for such a one below them. */
 static void tombstone_free(struct reclaim *reclaim, struct version *version)
 {
+	uint64_t walk =
+		atomic_load_explicit(&reclaim->store->keeping.published, memory_order_acquire);
 	struct key *key = version->key;
 
-	if (index_unlink_key(&reclaim->store->index, version)) {
+	if (version_published(version) > walk &&
+	    index_unlink_key(&reclaim->store->index, version)) {
 		atomic_store_explicit(&version->retired, RETIRED_UNLINKED, memory_order_relaxed);
 		atomic_thread_fence(memory_order_seq_cst); /* as in R1 */
 		defer(reclaim, &key->epoch, DEFERRED_KEY);
 	} else if (superseded(version)) { /* perhaps just now: from here on like any other */
 		atomic_store_explicit(&version->retired, RETIRED_FOR_GOOD, memory_order_relaxed);
+	} else if (walk > 0) {
+		retired_push(&reclaim->kept, version);
+		return;
 	}
 	version->era = atomic_load_explicit(&reclaim->store->era, memory_order_acquire);
 	retired_push(&reclaim->queue, version);
@@ -349,6 +362,7 @@ static void deferred_free(struct reclaim *reclaim)
 	ck_epoch_poll_deferred(&reclaim->record, &done);
 	for (uint32_t w = 0; w < reclaim->store->workers; w++)
 		LOCK_ACQUIRED(&reclaim->store->slot[w]);
+	LOCK_ACQUIRED(&reclaim->store->keeping);
 	for (entry = CK_STACK_FIRST(&done); entry; entry = next) {
 		ck_epoch_entry_t *e =
 			(ck_epoch_entry_t *)(void *)((uint8_t *)entry -
@@ -426,13 +440,40 @@ static void held_tick(struct reclaim *reclaim, const struct horizon *h)
 	}
 }
 
+/* What was put aside: during the walk a share per era is looked through, as some of it may have
+ * been superseded; after it all goes back to the queue. */
+static void kept_tick(struct reclaim *reclaim)
+{
+	struct retired *queue = &reclaim->queue, *kept = &reclaim->kept;
+	uint64_t n = kept->count, era;
+
+	if (n == 0)
+		return;
+	if (atomic_load_explicit(&reclaim->store->keeping.published, memory_order_acquire)) {
+		era = atomic_load_explicit(&reclaim->store->era, memory_order_acquire);
+		for (uint64_t i = 0; reclaim->kept_era != era && i < n && i < KEPT_PER_TICK; i++)
+			tombstone_free(reclaim, retired_pop(kept));
+		reclaim->kept_era = era;
+		return;
+	}
+	if (queue->tail)
+		queue->tail->next = kept->head;
+	else
+		queue->head = kept->head;
+	queue->tail = kept->tail;
+	queue->count += n;
+	*kept = (struct retired){0};
+}
+
 uint64_t reclaim_tick(struct reclaim *reclaim, uint64_t mono_us)
 {
 	struct horizon h;
 	uint64_t era;
 
 	era_tick(reclaim->store, mono_us);
-	if (!reclaim->queue.head && !reclaim->held.head && reclaim->deferred == 0)
+	kept_tick(reclaim);
+	if (!reclaim->queue.head && !reclaim->held.head && !reclaim->kept.head &&
+	    reclaim->deferred == 0)
 		return UINT64_MAX;
 	era = atomic_load_explicit(&reclaim->store->era, memory_order_acquire);
 	if (reclaim->queue.head && reclaim->queue.head->era < era) {

@@ -22,9 +22,11 @@ struct reclaim {
 	struct store_slot *slot;
 	struct memory_cache *memory;
 	ck_epoch_record_t record;
-	struct retired queue; /* in order of their era */
+	struct retired queue; /* nearly in order of their era */
 	struct retired held;  /* past the low-water mark, but in a frozen interval */
+	struct retired kept;  /* tombstones that a checkpoint's walk still wants */
 	uint64_t held_era;    /* when `held` was last looked through */
+	uint64_t kept_era;    /* and `kept` */
 	uint64_t deferred;    /* unlinked, waiting for the epoch */
 	uint64_t freed;	      /* versions, ever */
 };

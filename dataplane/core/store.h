@@ -44,6 +44,14 @@ struct restore {
 	uint64_t keys_over; /* that the index may hold above its bound meanwhile; 0: none yet */
 };
 
+/* The keeper's: keep.c. Here, as ck_epoch never forgets a record. */
+struct keeping {
+	ck_epoch_record_t record;
+	/* Tombstones that became visible up to here (as version_published()) stay in the index for
+	 * a checkpoint's walk: 0: none, UINT64_MAX: all. */
+	_Atomic uint64_t published;
+};
+
 struct store {
 	struct mapper mapper;
 	struct index index;
@@ -55,6 +63,7 @@ struct store {
 	_Atomic uint64_t era_us; /* when it last ticked */
 	struct store_slot slot[ABAFT_WORKERS_MAX];
 	struct restore restore;
+	struct keeping keeping;
 };
 
 #endif

@@ -69,10 +69,8 @@ void bed_close(struct bed *bed)
 		log_fake_fini(&bed->log[w]);
 }
 
-int bed_restart(struct bed *bed)
+void bed_crash(struct bed *bed)
 {
-	int err = 0;
-
 	nodes_close(bed);
 	bed->config.instance_seed += 1000000;
 	for (uint32_t w = 0; w < bed->workers; w++) {
@@ -82,6 +80,13 @@ int bed_restart(struct bed *bed)
 		bed->log[w].reserve_error = 0;
 	}
 	nodes_open(bed);
+}
+
+int bed_restart(struct bed *bed)
+{
+	int err = 0;
+
+	bed_crash(bed);
 	node_recover_begin(bed->node, (1u << bed->workers) - 1);
 	for (uint32_t w = 0; w < bed->workers && err == 0; w++) {
 		err = log_fake_replay(&bed->log[w], w, 0, bed->node, bed->workers);

@@ -46,8 +46,9 @@ void bed_defaults(struct bed *bed, uint32_t workers);
 /* Aborts the test program when there is no memory. */
 void bed_open(struct bed *bed);
 void bed_close(struct bed *bed);
-/* Ends all nodes and the store, forgets what no log holds durably, and recovers. node_recover()'s
- * error. */
+/* Ends all nodes and the store and forgets what no log holds durably: new ones, not recovered. */
+void bed_crash(struct bed *bed);
+/* The same, and recovers. node_recover()'s error. */
 int bed_restart(struct bed *bed) __attribute__((warn_unused_result));
 
 /* A new id of now, owned by that worker. */
