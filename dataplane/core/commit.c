@@ -310,21 +310,25 @@ static void writes_forget(struct writeset *set)
 	}
 }
 
-/* All writes stand in one segment, so they are counted at once. Before they are visible: whoever
- * takes one off finds it counted. */
-static void count_live(struct node *node, const struct writeset *set)
+/* The writes are durable, and visible in a moment: until then nobody else takes them off again, so
+ * whoever does finds them counted. All stand in one segment. Large values may be evicted. */
+static void settle_down(struct node *node, const struct writeset *set)
 {
 	const struct version *first = set->entries[0].version;
+	uint64_t place = atomic_load_explicit(&first->place, memory_order_relaxed);
 
-	space_add(&node->store->space, atomic_load_explicit(&first->place, memory_order_relaxed),
-		  record_bytes(set) - RECORD_HEAD_BYTES);
+	space_add(&node->store->space, place, record_bytes(set) - RECORD_HEAD_BYTES);
+	for (uint32_t i = 0; i < set->winners && place != PLACE_NONE; i++)
+		if (version_is_large(set->entries[i].version))
+			cache_add(&node->store->cache, node->config.worker,
+				  set->entries[i].version);
 }
 
 static void publish(struct node *node, struct txn *txn)
 {
 	uint64_t era;
 
-	count_live(node, &txn->writes);
+	settle_down(node, &txn->writes);
 	era = reclaim_commit(&node->reclaim, txn->commit);
 	for (uint32_t i = 0; i < txn->writes.winners; i++)
 		reclaim_superseded(&node->reclaim, txn->writes.entries[i].version, era);

@@ -227,6 +227,10 @@ static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
 			      0, 0);
 		return ABAFT_NOT_FOUND;
 	}
+	if (version_is_large(v)) {
+		cache_hit(v);
+		x->node->counters.cache_hits++;
+	}
 	value_result(x, op, i, 0, v->number, version_value(v), v->bytes);
 	return ABAFT_OK;
 }

@@ -9,11 +9,21 @@
 #include "dataplane/core/lock.h"
 
 struct span {
-	struct span *prev, *next; /* in a class's partial list, or next in free_spans */
-	void *free;		  /* free blocks, linked through their first word */
-	uint32_t free_count;
+	struct span *prev, *next;    /* in a class's partial list, or next in free_spans */
+	void *free;		     /* free blocks, linked through their first word */
+	_Atomic uint32_t free_count; /* read without the lock, too */
 	uint32_t class;
 };
+
+static uint32_t span_free(const struct span *span)
+{
+	return atomic_load_explicit(&span->free_count, memory_order_relaxed);
+}
+
+static void span_free_set(struct span *span, uint32_t blocks)
+{
+	atomic_store_explicit(&span->free_count, blocks, memory_order_relaxed);
+}
 
 static uint32_t class_of(uint32_t bytes)
 {
@@ -45,6 +55,33 @@ static uint32_t class_cached(uint32_t class)
 	return n < 2 ? 2 : n > MEMORY_CACHE_BLOCKS ? MEMORY_CACHE_BLOCKS : n & ~1u;
 }
 
+uint32_t memory_block_bytes(uint32_t bytes)
+{
+	return class_bytes(class_of(bytes));
+}
+
+/*
+ * After a refill of so many blocks, 0 if there were none; the lock. When what is left for the class
+ * gets short, as many bytes should go, and up to four times as many the shorter it is: what goes
+ * may be of other classes, and then is of use only as a whole span.
+ */
+static void debt_add(struct memory *memory, uint32_t class, uint64_t blocks)
+{
+	uint64_t low = memory->low, room = memory->class_free[class] * class_bytes(class);
+	uint64_t debt = atomic_load_explicit(&memory->debt, memory_order_relaxed);
+
+	if (memory->free_span_count > memory->reserve)
+		room += (memory->free_span_count - memory->reserve) * MEMORY_SPAN_BYTES;
+	if (room >= low)
+		return;
+	if (blocks == 0 || !memory->partial[class])
+		atomic_fetch_add_explicit(&memory->spans_wanted, 1, memory_order_relaxed);
+	if (debt >= 2 * low)
+		return;
+	debt = blocks > 0 ? blocks * class_bytes(class) * (low + 3 * (low - room)) / low : low;
+	atomic_fetch_add_explicit(&memory->debt, debt, memory_order_relaxed);
+}
+
 int memory_init(struct memory *memory, const struct mapper *mapper, uint64_t bytes)
 {
 	uint64_t spans = bytes / MEMORY_SPAN_BYTES;
@@ -67,6 +104,10 @@ int memory_init(struct memory *memory, const struct mapper *mapper, uint64_t byt
 	memory->free_span_count = spans;
 	/* A delete needs a key, a version and a commit record: three classes. */
 	memory->reserve = spans < 32 ? 0 : spans / 64 < 3 ? 3 : spans / 64;
+	/* In a small region a sixteenth is not even a span for each class that grows. */
+	memory->low = spans * MEMORY_SPAN_BYTES / (spans < 64 ? 4 : 16);
+	if (spans < 64 && memory->low > 4 * MEMORY_SPAN_BYTES)
+		memory->low = 4 * MEMORY_SPAN_BYTES;
 	return 0;
 }
 
@@ -114,6 +155,7 @@ static void partial_remove(struct memory *memory, struct span *span)
 static struct span *span_take(struct memory *memory, uint32_t class)
 {
 	struct span *span = memory->free_spans;
+	uint32_t blocks = class_blocks(class);
 	uint8_t *block;
 
 	if (!span)
@@ -122,13 +164,14 @@ static struct span *span_take(struct memory *memory, uint32_t class)
 	memory->free_span_count--;
 	span->class = class;
 	span->free = NULL;
-	span->free_count = class_blocks(class);
-	block = span_base(memory, span) + (uint64_t)span->free_count * class_bytes(class);
-	for (uint32_t i = 0; i < span->free_count; i++) {
+	span_free_set(span, blocks);
+	block = span_base(memory, span) + (uint64_t)blocks * class_bytes(class);
+	for (uint32_t i = 0; i < blocks; i++) {
 		block -= class_bytes(class);
 		*(void **)(void *)block = span->free;
 		span->free = block;
 	}
+	memory->class_free[class] += blocks;
 	partial_push(memory, span);
 	return span;
 }
@@ -137,27 +180,32 @@ static void span_put(struct memory *memory, void *block)
 {
 	struct span *span =
 		&memory->spans[(uint64_t)((uint8_t *)block - memory->base) / MEMORY_SPAN_BYTES];
+	uint32_t blocks = span_free(span) + 1;
 
+	memory->class_free[span->class]++;
 	*(void **)block = span->free;
 	span->free = block;
-	if (span->free_count++ == 0)
+	span_free_set(span, blocks);
+	if (blocks == 1)
 		partial_push(memory, span);
-	if (span->free_count == class_blocks(span->class)) {
+	if (blocks == class_blocks(span->class)) {
 		partial_remove(memory, span);
+		memory->class_free[span->class] -= blocks;
 		span->next = memory->free_spans;
 		memory->free_spans = span;
 		memory->free_span_count++;
 	}
 }
 
+/* Of an empty class. */
 static void cache_refill(struct memory_cache *cache, uint32_t class)
 {
 	struct memory *memory = cache->memory;
-	uint32_t want = class_cached(class) / 2;
+	uint32_t want = class_cached(class) / 2, taken = 0;
 	struct span *span;
 
 	lock_take(&memory->lock);
-	while (cache->class[class].count < want) {
+	for (; taken < want; taken++) {
 		span = memory->partial[class];
 		if (!span && memory->free_span_count > (cache->deleting ? 0 : memory->reserve))
 			span = span_take(memory, class);
@@ -165,9 +213,12 @@ static void cache_refill(struct memory_cache *cache, uint32_t class)
 			break;
 		cache->class[class].blocks[cache->class[class].count++] = span->free;
 		span->free = *(void **)span->free;
-		if (--span->free_count == 0)
+		span_free_set(span, span_free(span) - 1);
+		if (span_free(span) == 0)
 			partial_remove(memory, span);
 	}
+	memory->class_free[class] -= taken;
+	debt_add(memory, class, taken);
 	lock_give(&memory->lock);
 }
 
@@ -181,8 +232,16 @@ static void cache_flush(struct memory_cache *cache, uint32_t class, uint32_t kee
 	lock_give(&memory->lock);
 }
 
+bool memory_scattered(const struct memory_cache *cache)
+{
+	return atomic_load_explicit(&cache->memory->spans_wanted, memory_order_relaxed) !=
+	       cache->spans_wanted;
+}
+
 void memory_cache_flush(struct memory_cache *cache)
 {
+	cache->spans_wanted =
+		atomic_load_explicit(&cache->memory->spans_wanted, memory_order_relaxed);
 	for (uint32_t class = 0; class < MEMORY_CLASSES; class ++)
 		cache_flush(cache, class, 0);
 }
@@ -213,4 +272,35 @@ void memory_free(struct memory_cache *cache, void *block, uint32_t bytes)
 	if (cache->class[class].count == class_cached(class))
 		cache_flush(cache, class, class_cached(class) / 2);
 	cache->class[class].blocks[cache->class[class].count++] = block;
+}
+
+void memory_give_back(struct memory_cache *cache, void *block, uint32_t bytes)
+{
+	cache->bytes_used -= memory_block_bytes(bytes);
+	lock_take(&cache->memory->lock);
+	span_put(cache->memory, block);
+	lock_give(&cache->memory->lock);
+}
+
+bool memory_sparse(const struct memory *memory, const void *block)
+{
+	const struct span *span = &memory->spans[(uint64_t)((const uint8_t *)block - memory->base) /
+						 MEMORY_SPAN_BYTES];
+
+	return span_free(span) * 2 > class_blocks(span->class);
+}
+
+uint64_t memory_short(const struct memory *memory)
+{
+	return atomic_load_explicit(&memory->debt, memory_order_relaxed);
+}
+
+void memory_paid(struct memory *memory, uint64_t bytes)
+{
+	uint64_t debt = atomic_load_explicit(&memory->debt, memory_order_relaxed);
+
+	while (debt > 0 && !atomic_compare_exchange_weak_explicit(
+				   &memory->debt, &debt, debt > bytes ? debt - bytes : 0,
+				   memory_order_relaxed, memory_order_relaxed))
+		;
 }

@@ -11,6 +11,10 @@
 
 /* Ending a transaction frees all that it buffered; a tick must not take long (P7). */
 #define EXPIRED_PER_TICK 256
+/* More than the requests of a pass bring in. */
+#define EVICTED_PER_TICK 256
+/* Free blocks that workers keep for themselves go back at most this often. */
+#define FLUSH_US	 10000
 
 int store_create(struct store **out, const struct store_config *config)
 {
@@ -42,6 +46,7 @@ int store_create(struct store **out, const struct store_config *config)
 	if (err)
 		goto free_memory;
 	store->index.space = &store->space;
+	cache_init(&store->cache, &store->memory, config->workers, config->cache_bytes);
 	*out = store;
 	return 0;
 free_memory:
@@ -135,8 +140,56 @@ void node_pass_end(struct node *node)
 	reclaim_pass_end(&node->reclaim, txn_young_era(&node->txns));
 }
 
+static void blocks_defer(struct node *node, const struct cache_block *out, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		reclaim_block(&node->reclaim, out[i].block, out[i].bytes);
+	node->counters.cache_evictions += n;
+}
+
+/* Values leave while our shard is over its bound, and of the fullest one while memory is short: an
+ * idle worker's shard is as good as ours. What cannot be read back stays. */
+static void evict(struct node *node)
+{
+	struct cache *cache = &node->store->cache;
+	struct cache_block out[EVICTED_PER_TICK];
+	uint32_t room = node->reclaim.block_room, n;
+	uint64_t press;
+
+	if (!node->log.read)
+		return;
+	if (memory_scattered(&node->memory) && node->now.mono_us >= node->flushed_us + FLUSH_US) {
+		node->flushed_us = node->now.mono_us;
+		memory_cache_flush(&node->memory);
+	}
+	if (room > EVICTED_PER_TICK)
+		room = EVICTED_PER_TICK;
+	n = cache_evict(cache, node->config.worker, 0, out, room);
+	blocks_defer(node, out, n);
+	press = memory_short(&node->store->memory);
+	if (press > 0) {
+		uint32_t shard = cache_fullest(cache);
+
+		if (cache_bytes(cache, shard) == 0) /* what comes later does not pay for it */
+			memory_paid(&node->store->memory, press);
+		n = cache_evict(cache, shard, press, out, room - n);
+		blocks_defer(node, out, n);
+	}
+}
+
+/* What a worker's shard is over its bound goes before it sleeps, as far as there is room. */
+static bool evictions_wait(const struct node *node)
+{
+	return node->log.read && node->reclaim.block_room > 0 &&
+	       cache_over(&node->store->cache, node->config.worker);
+}
+
 static void gauges(struct node *node)
 {
+	const struct cache *cache = &node->store->cache;
+
+	node->counters.cache_values = cache_values(cache, node->config.worker);
+	node->counters.cache_bytes = cache_bytes(cache, node->config.worker);
 	node->counters.versions_freed = node->reclaim.freed;
 	node->counters.versions_held = node->reclaim.held.count;
 	node->counters.txns_frozen = node->txns.frozen_ever;
@@ -159,10 +212,11 @@ uint64_t node_tick(struct node *node)
 	/* Not the era of the pass: what was read during it may be of a later one (R3). */
 	era = atomic_load_explicit(&node->store->era, memory_order_acquire);
 	txn_freeze(&node->txns, &node->reclaim, node->now.mono_us, era);
+	evict(node);
 	reclaim_us = reclaim_tick(&node->reclaim, node->now.mono_us);
 	txn_us = txn_next_us(&node->txns, node->now.mono_us);
 	gauges(node);
-	if (expired == EXPIRED_PER_TICK)
+	if (expired == EXPIRED_PER_TICK || evictions_wait(node))
 		return 0;
 	return reclaim_us < txn_us ? reclaim_us : txn_us;
 }

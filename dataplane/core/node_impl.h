@@ -34,7 +34,8 @@ struct node {
 	struct now now; /* of this pass */
 	uint64_t era;	/* of this pass */
 	uint64_t next_instance;
-	uint64_t durable; /* highest sequence number told */
+	uint64_t flushed_us; /* when its free blocks last went back */
+	uint64_t durable;    /* highest sequence number told */
 	bool stopping;
 	/* Transactions in the log, in its order: pending[first], ... */
 	struct txn *pending[ABAFT_COMMITS_PENDING_MAX];

@@ -79,10 +79,19 @@ static struct version *retired_pop(struct retired *list)
 	return version;
 }
 
+static void block_entry_put(struct reclaim *reclaim, struct reclaim_block *entry)
+{
+	entry->next = reclaim->block_free;
+	reclaim->block_free = entry;
+	reclaim->block_room++;
+}
+
 void reclaim_init(struct reclaim *reclaim, struct store *store, uint32_t worker,
 		  struct memory_cache *memory)
 {
 	*reclaim = (struct reclaim){.store = store, .slot = &store->slot[worker], .memory = memory};
+	for (uint32_t i = 0; i < RECLAIM_BLOCKS; i++)
+		block_entry_put(reclaim, &reclaim->block[i]);
 	atomic_store_explicit(&reclaim->slot->low, UINT64_MAX, memory_order_relaxed);
 	ck_epoch_register(&store->epoch, &reclaim->record, NULL);
 }
@@ -188,7 +197,7 @@ static bool horizon_holds(const struct horizon *h, const struct version *version
 
 /* What a deferred entry is part of. It stands where ck_epoch keeps a function to call, which never
  * happens: ck_epoch_poll_deferred() only hands the entries back. */
-enum deferred_kind { DEFERRED_VERSION = 1, DEFERRED_KEY, DEFERRED_COMMIT };
+enum deferred_kind { DEFERRED_VERSION = 1, DEFERRED_KEY, DEFERRED_COMMIT, DEFERRED_BLOCK };
 
 static void defer(struct reclaim *reclaim, ck_epoch_entry_t *entry, enum deferred_kind kind)
 {
@@ -215,10 +224,10 @@ void reclaim_commit_put(struct reclaim *reclaim, struct commit *commit, bool rea
 static void version_free(struct reclaim *reclaim, struct version *version)
 {
 	uint32_t bytes = version->bytes;
-	const uint8_t *value = version_value(version);
 
-	if (version_is_large(version) && value) /* none yet if it was discarded */
-		memory_free(reclaim->memory, (void *)(uintptr_t)value, bytes);
+	if (version_is_large(version)) /* none if it is cold or was discarded */
+		memory_free(reclaim->memory,
+			    (void *)(uintptr_t)cache_take(&reclaim->store->cache, version), bytes);
 	memory_free(reclaim->memory, version, version_block_bytes(bytes));
 }
 
@@ -227,6 +236,27 @@ static void version_commit_put(struct reclaim *reclaim, struct version *version,
 {
 	if (version->slot != VERSION_NO_SLOT)
 		reclaim_commit_put(reclaim, version->commit, readers);
+}
+
+void reclaim_block(struct reclaim *reclaim, const uint8_t *block, uint32_t bytes)
+{
+	struct reclaim_block *entry = reclaim->block_free;
+
+	reclaim->block_free = entry->next;
+	reclaim->block_room--;
+	entry->block = block;
+	entry->bytes = bytes;
+	memory_paid(&reclaim->store->memory, memory_block_bytes(bytes));
+	defer(reclaim, &entry->epoch, DEFERRED_BLOCK);
+}
+
+/* Past this worker's cache: it went because others need room. */
+static void block_free(struct reclaim *reclaim, struct reclaim_block *entry)
+{
+	void *block = (void *)(uintptr_t)entry->block;
+
+	memory_give_back(reclaim->memory, block, entry->bytes);
+	block_entry_put(reclaim, entry);
 }
 
 /* The version is out of its chain. */
@@ -380,6 +410,9 @@ static void deferred_free(struct reclaim *reclaim)
 			break;
 		case DEFERRED_COMMIT:
 			commit_free(reclaim, (void *)(base - offsetof(struct commit, epoch)));
+			break;
+		case DEFERRED_BLOCK:
+			block_free(reclaim, (void *)(base - offsetof(struct reclaim_block, epoch)));
 			break;
 		}
 	}

@@ -17,6 +17,17 @@ struct retired {
 	uint64_t count;
 };
 
+/* Blocks evicted from the cache that readers may still be reading, of one worker. More wait in the
+ * cache: what a worker evicts in some passes. */
+#define RECLAIM_BLOCKS 1024
+
+struct reclaim_block {
+	ck_epoch_entry_t epoch; /* not in the block itself: that may be being read */
+	struct reclaim_block *next;
+	const uint8_t *block;
+	uint32_t bytes;
+};
+
 struct reclaim {
 	struct store *store;
 	struct store_slot *slot;
@@ -29,6 +40,9 @@ struct reclaim {
 	uint64_t kept_era;    /* and `kept` */
 	uint64_t deferred;    /* unlinked, waiting for the epoch */
 	uint64_t freed;	      /* versions, ever */
+	struct reclaim_block *block_free;
+	uint32_t block_room; /* in `block_free` */
+	struct reclaim_block block[RECLAIM_BLOCKS];
 };
 
 void reclaim_init(struct reclaim *reclaim, struct store *store, uint32_t worker,
@@ -51,6 +65,8 @@ void reclaim_discard(struct reclaim *reclaim, struct version *version);
 /* Frees an unlinked version at once, when there are no readers (recovery), and perhaps its commit.
  */
 void reclaim_free_now(struct reclaim *reclaim, struct version *version);
+/* Frees an evicted block after a grace period. There must be block_room. In a pass. */
+void reclaim_block(struct reclaim *reclaim, const uint8_t *block, uint32_t bytes);
 /* Gives up one reference to a commit being built or a version's. */
 void reclaim_commit_put(struct reclaim *reclaim, struct commit *commit, bool readers);
 

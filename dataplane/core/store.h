@@ -11,6 +11,7 @@
 
 #include <abaft/limits.h>
 
+#include "dataplane/core/cache.h"
 #include "dataplane/core/index.h"
 #include "dataplane/core/memory.h"
 #include "dataplane/core/node.h"
@@ -57,6 +58,7 @@ struct store {
 	struct index index;
 	struct memory memory;
 	struct space space;
+	struct cache cache;
 	ck_epoch_t epoch;
 	uint32_t workers;
 	_Atomic uint64_t era __attribute__((aligned(64)));

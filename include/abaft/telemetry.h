@@ -89,6 +89,10 @@
 	X(busy_log_space,     "NO_SPACE: log")                                                     \
 	X(log_failed,         "commits refused because the log failed")                            \
 	X(versions_freed,     "versions reclaimed")                                                \
+	X(cache_values,       "large values in memory that this worker brought in, now")           \
+	X(cache_bytes,        "memory that they take, now")                                        \
+	X(cache_hits,         "large values read that were in memory")                             \
+	X(cache_evictions,    "large values that left memory and stay on disk")                    \
 	X(versions_held,      "versions that a frozen transaction holds back, now")                \
 	X(txns_frozen,        "transactions frozen for their age")                                 \
 	X(txns_open,          "transactions open, now")                                            \
