@@ -297,6 +297,7 @@ struct placed {
 	struct shelf *shelf;
 	uint64_t place[VALUES];
 	uint64_t appended;
+	uint64_t readable; /* durable, so that they are on the disk */
 };
 
 static bool append_placed(struct placed *placed)
@@ -325,6 +326,7 @@ static void open_placed(struct placed *placed, struct log_config *config, uint32
 		usleep(100);
 		log_poll(placed->log);
 	}
+	placed->readable = count;
 }
 
 /* One read by `log` of record `sequence`, or of a part of it, into memory of its own. */
@@ -340,8 +342,7 @@ static uint8_t record[LOG_RECORD_BYTES_MAX];
 static void want(struct log *log, const struct placed *of, uint32_t tag)
 {
 	struct wanted *want = &wanted[tag];
-	/* What is still being written cannot be read yet. */
-	uint64_t sequence = 1 + (tag * 7919u + 13) % log_durable(of->log);
+	uint64_t sequence = 1 + (tag * 7919u + 13) % of->readable;
 	uint32_t bytes = bytes_of(sequence), from = bytes / 3;
 	struct log_read read = {.tag = tag};
 
