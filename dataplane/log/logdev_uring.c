@@ -284,7 +284,7 @@ static int make_ring(struct logdev_uring *uring)
  * kernel then pins them for each read and write. */
 static int register_buffers(struct logdev_uring *uring, uint32_t count, bool *done)
 {
-	int error = io_uring_register_buffers(&uring->ring, uring->iov, count);
+	int error = count ? io_uring_register_buffers(&uring->ring, uring->iov, count) : 0;
 
 	*done = error == 0;
 	return error == -ENOMEM || error == -EPERM ? 0 : error;
@@ -298,6 +298,10 @@ static int uring_start(struct logdev *dev, uint8_t *const *buffers, uint32_t cou
 
 	if (count > BUFFERS_MAX)
 		return -EINVAL;
+	if (uring->ring_made) { /* it was started before, for reading */
+		io_uring_queue_exit(&uring->ring);
+		uring->ring_made = false;
+	}
 	error = make_ring(uring);
 	if (error)
 		return error;
@@ -327,7 +331,7 @@ static int uring_start_reads(struct logdev *dev, uint8_t *const *buffers, uint32
 			(struct iovec){.iov_base = buffers[i], .iov_len = bytes};
 	if (!uring->fixed_buffers)
 		return 0;
-	error = io_uring_unregister_buffers(&uring->ring);
+	error = uring->buffers ? io_uring_unregister_buffers(&uring->ring) : 0;
 	if (error)
 		return error;
 	error = register_buffers(uring, uring->buffers + count, &uring->fixed_reads);

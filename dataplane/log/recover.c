@@ -79,9 +79,7 @@
 
 #include "dataplane/core/place.h"
 #include "dataplane/log/shelf.h"
-
-/* One read, at most; holds the largest group wherever it begins. */
-#define WINDOW_BYTES_MAX (2 * ABAFT_LOG_GROUP_BYTES_MAX)
+#include "dataplane/log/stream.h"
 
 struct scan {
 	struct logdev *dev;
@@ -91,14 +89,11 @@ struct scan {
 	struct log_tail *tail;
 	char *why;
 	size_t why_bytes;
-	/* The segment that is open, and the part of it that is in memory. */
+	/* The segment that is open. */
 	int handle;
 	uint32_t segment;
 	uint64_t segment_bytes;
-	uint8_t *window;
-	size_t window_size; /* WINDOW_BYTES_MAX, or the longest segment */
-	uint64_t window_offset;
-	size_t window_bytes;
+	struct stream *stream;
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct scan *scan, int error,
@@ -117,10 +112,11 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct scan *scan, int e
 
 static void close_segment(struct scan *scan)
 {
+	if (scan->stream)
+		stream_leave(scan->stream);
 	if (scan->handle >= 0)
 		scan->dev->ops->close(scan->dev, scan->handle);
 	scan->handle = -1;
-	scan->window_bytes = 0;
 }
 
 static int open_segment(struct scan *scan, uint32_t number)
@@ -139,31 +135,19 @@ static int open_segment(struct scan *scan, uint32_t number)
 			      "the file of segment %08x has %llu bytes, which no segment was made "
 			      "with; restore it from a copy",
 			      number, (unsigned long long)scan->segment_bytes);
+	if (scan->stream)
+		stream_open(scan->stream, scan->handle, scan->segment_bytes);
 	return 0;
 }
 
 /* `bytes` bytes at `offset` of the open segment; the caller knows that they lie within it. */
 static int look(struct scan *scan, uint64_t offset, size_t bytes, const uint8_t **out)
 {
-	uint64_t left = scan->segment_bytes - offset;
-	ssize_t got;
+	int error = stream_look(scan->stream, offset, bytes, out);
 
-	if (offset < scan->window_offset ||
-	    offset + bytes > scan->window_offset + scan->window_bytes) {
-		size_t want = left < scan->window_size ? (size_t)left : scan->window_size;
-
-		scan->window_bytes = 0;
-		got = scan->dev->ops->read(scan->dev, scan->handle, scan->window, want, offset);
-		if (got < 0 || (size_t)got < want)
-			return refuse(scan, got < 0 ? (int)got : -EIO,
-				      "cannot read segment %08x at byte %llu: %s", scan->segment,
-				      (unsigned long long)offset,
-				      strerror(got < 0 ? (int)-got : EIO));
-		scan->window_offset = offset;
-		scan->window_bytes = want;
-	}
-	*out = scan->window + (offset - scan->window_offset);
-	return 0;
+	return error ? refuse(scan, error, "cannot read segment %08x at byte %llu: %s",
+			      scan->segment, (unsigned long long)offset, strerror(-error))
+		     : 0;
 }
 
 static void place_at(const struct scan *scan, uint64_t offset, struct format_place *out)
@@ -460,7 +444,7 @@ static int check_numbers(struct scan *scan)
 	return 0;
 }
 
-/* Lengths of all segments there are; the longest is what the window need not exceed. */
+/* Lengths of all segments there are. */
 static int measure_segments(struct scan *scan)
 {
 	struct log_tail *tail = scan->tail;
@@ -472,11 +456,7 @@ static int measure_segments(struct scan *scan)
 			break;
 		tail->on_disk[i].bytes = scan->segment_bytes;
 		tail->bytes += scan->segment_bytes;
-		if (scan->segment_bytes > scan->window_size)
-			scan->window_size = (size_t)scan->segment_bytes;
 	}
-	if (scan->window_size > WINDOW_BYTES_MAX)
-		scan->window_size = WINDOW_BYTES_MAX;
 	return error;
 }
 
@@ -573,9 +553,12 @@ static int run(struct scan *scan)
 		error = measure_segments(scan);
 	if (!error)
 		error = check_numbers(scan);
-	if (!error &&
-	    posix_memalign((void **)&scan->window, ABAFT_LOG_BLOCK_BYTES, scan->window_size))
-		error = refuse(scan, -ENOMEM, "no memory to read it");
+	if (!error) {
+		close_segment(scan);
+		error = stream_create(&scan->stream, scan->dev);
+		if (error)
+			refuse(scan, error, "cannot start reading it: %s", strerror(-error));
+	}
 	if (!error && scan->mark)
 		error = check_mark(scan);
 	if (!error)
@@ -608,7 +591,7 @@ int recover_scan(struct logdev *dev, const struct log_config *config, const stru
 	refuse(&scan, 0, "no memory to read it");
 	error = run(&scan);
 	close_segment(&scan);
-	free(scan.window);
+	stream_destroy(scan.stream);
 	if (error) {
 		log_tail_free(scan.tail);
 		scan.tail = NULL;

@@ -323,7 +323,8 @@ static int sim_start(struct logdev *dev, uint8_t *const *buffers, uint32_t count
 {
 	if (count > BUFFERS_MAX)
 		return -EINVAL;
-	memcpy(of(dev)->buffers, buffers, count * sizeof(*buffers));
+	if (count)
+		memcpy(of(dev)->buffers, buffers, count * sizeof(*buffers));
 	return 0;
 }
 
