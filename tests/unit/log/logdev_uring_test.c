@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "dataplane/log/format.h"
 #include "dataplane/log/log.h"
 #include "dataplane/log/logdev.h"
+#include "dataplane/log/recover.h"
 #include "dataplane/log/shelf.h"
 #include "tests/lib/scratch.h"
 
@@ -289,6 +291,137 @@ static void works_without_registered_buffers(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* The kernel writes up to the limit of a file's length and no more: a write cut short is a failed
+ * one, and nothing behind it is ever called durable. */
+static void short_write_fails_the_log(void **state)
+{
+	struct log_config config = config_of(state);
+	struct rlimit limit = {(1u << 20) + 2 * ABAFT_LOG_BLOCK_BYTES, RLIM_INFINITY};
+	uint64_t last, sequence = 1, durable = 0;
+	struct rlimit before;
+	struct log *log = reopen(&config, &last);
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	while (!log_error(log)) {
+		while (append(log, sequence))
+			sequence++;
+		log_submit(log, (struct now){0});
+		if (!log_error(log))
+			sleep_on(log);
+		log_poll(log);
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_true(log_error(log) == -EIO || log_error(log) == -EFBIG);
+	for (int i = 0; i < 20; i++) { /* groups before it may still end */
+		usleep(1000);
+		durable = log_poll(log);
+	}
+	assert_true(durable > 0 && durable < sequence - 1);
+	log_close(log);
+	log = reopen(&config, &last);
+	assert_true(last >= durable);
+	log_close(log);
+}
+
+/* Between the two names nothing of it may be taken for a part of the log. */
+static void recycled_file_has_a_new_name_and_a_zero_block(void **state)
+{
+	static uint8_t old[3 * ABAFT_LOG_BLOCK_BYTES], got[sizeof(old)];
+	struct logdev *dev;
+	uint64_t bytes;
+	char path[512];
+	int fd, handle;
+
+	assert_int_equal(logdev_uring_create(&dev, *state, 7, true, why, sizeof(why)), 0);
+	assert_int_equal(dev->ops->create(dev, 0x1f, sizeof(old)), 0);
+	memset(old, 0xee, sizeof(old));
+	snprintf(path, sizeof(path), "%s/log-007/seg-0000001f", (char *)*state);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(write(fd, old, sizeof(old)), sizeof(old));
+	close(fd);
+	assert_int_equal(dev->ops->recycle(dev, 0x1f, 0x22), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	handle = dev->ops->open(dev, 0x22, &bytes);
+	assert_true(handle >= 0);
+	assert_int_equal(bytes, sizeof(old));
+	snprintf(path, sizeof(path), "%s/log-007/seg-00000022", (char *)*state);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(read(fd, got, sizeof(got)), sizeof(got));
+	close(fd);
+	memset(old, 0, ABAFT_LOG_BLOCK_BYTES);
+	assert_memory_equal(got, old, sizeof(old));
+	dev->ops->close(dev, handle);
+	assert_int_equal(dev->ops->recycle(dev, 0x1f, 0x23), -ENOENT);
+	assert_int_equal(dev->ops->remove(dev, 0x22), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(dev->ops->remove(dev, 0x22), -ENOENT);
+	dev->ops->destroy(dev);
+}
+
+/* What the keeper does, beside the owner and the thread that makes segments. Groups of the last
+ * few segments may still be in flight; the keeper would see it by the mark. */
+static void *free_all(void *arg)
+{
+	const struct log_config *config = ((void **)arg)[0];
+	struct log *log = ((void **)arg)[1];
+	atomic_bool *stop = ((void **)arg)[2];
+
+	while (!atomic_load(stop)) {
+		struct shelf_segment segment;
+		uint32_t number = 0, open = 0;
+
+		while (shelf_next(config->shelf, 7, &open, &segment) && !segment.open)
+			open++;
+		for (; shelf_next(config->shelf, 7, &number, &segment); number++) {
+			if (number + 4 >= open)
+				break;
+			shelf_remove(config->shelf, 7, number);
+			while (shelf_gone(config->shelf, 7, number) &&
+			       log_free_segment(log, number) == -EAGAIN)
+				usleep(1000);
+		}
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* The log goes round over a few files; what is left is whole. */
+static void freed_segments_are_used_again(void **state)
+{
+	struct log_config config = config_of(state);
+	struct log_tail *tail = NULL;
+	struct log_stats stats;
+	struct log_mark mark;
+	atomic_bool stop = false;
+	pthread_t keeper;
+	uint64_t last;
+	struct log *log;
+
+	assert_int_equal(shelf_create(&config.shelf, 0, 0), 0);
+	log = reopen(&config, &last);
+	assert_int_equal(pthread_create(&keeper, NULL, free_all, (void *[]){&config, log, &stop}),
+			 0);
+	run(log, 1, 7000);
+	atomic_store(&stop, true);
+	pthread_join(keeper, NULL);
+	log_mark(log, &mark);
+	log_stats(log, &stats);
+	assert_int_equal(mark.record, 7000);
+	assert_true(mark.segment >= 10);
+	assert_true(stats.recycled > 0 && stats.recycled <= mark.segment);
+	assert_true(stats.segments < mark.segment);
+	assert_int_equal(shelf_bytes(config.shelf), stats.segments * SEGMENT_BYTES);
+	run(log, 7001, 7100);
+	log_close(log);
+	last = 7000;
+	assert_int_equal(log_recover(&config, &mark, check, &last, &tail, why, sizeof(why)), 0);
+	assert_int_equal(last, 7100);
+	log_tail_free(tail);
+	shelf_destroy(config.shelf);
+}
+
 #define VALUES 1000
 
 /* Records and where they stand; record i is sequence i + 1. */
@@ -478,6 +611,9 @@ int main(void)
 		CASE(log_is_used_by_one),
 		CASE(segment_cut_short_in_the_making_is_no_segment),
 		CASE(works_without_registered_buffers),
+		CASE(short_write_fails_the_log),
+		CASE(recycled_file_has_a_new_name_and_a_zero_block),
+		CASE(freed_segments_are_used_again),
 		CASE(cold_reads),
 		CASE(sleeper_wakes_for_a_read),
 		CASE(closing_waits_for_reads),
