@@ -4,9 +4,10 @@
  *
  * Input: a byte of choices, then the bytes of up to three segments of 16 blocks; with the lowest
  * choice bit set, magic, node id, log number and checksums of whatever looks like a group are
- * filled in, so that the deeper checks are reached. What must hold: what recovery hands over is in
- * sequence; and a log may be opened behind what it accepted, written, and recovered again with one
- * more record.
+ * filled in, so that the deeper checks are reached. Other bits have it begin at a mark, behind the
+ * first thing that looks like a group in one of the segments, with those before it there or
+ * missing. What must hold: what recovery hands over is in sequence; and a log may be opened behind
+ * what it accepted, written, and recovered again with one more record.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum choice {
 	CHOOSE_MEND = 1,
 	CHOOSE_MEND_PAYLOAD = 2,
+	CHOOSE_MARK = 4,
+	CHOOSE_GAPS = 8,
+	CHOOSE_SEGMENT_SHIFT = 4, /* whose group the mark stands behind */
 };
 
 static const struct log_config config = {
@@ -90,6 +94,36 @@ static void load(struct sim_disk *disk, uint8_t choice, const uint8_t *data, siz
 	}
 }
 
+/* The mark behind the first group of a segment; all 0 where there is none. */
+static void choose_mark(struct sim_disk *disk, uint8_t choice, struct log_mark *mark)
+{
+	uint32_t number = (choice >> CHOOSE_SEGMENT_SHIFT) % SEGMENTS;
+	struct group_header header;
+	uint64_t bytes, offset = 0;
+	const uint8_t *segment = sim_disk_segment(disk, number, &bytes);
+
+	memset(mark, 0, sizeof(*mark));
+	if (!(choice & CHOOSE_MARK) || !segment)
+		return;
+	do {
+		memcpy(&header, segment + offset, sizeof(header));
+		offset += ABAFT_LOG_BLOCK_BYTES;
+	} while (header.magic != LOG_MAGIC && offset < bytes);
+	/* No log lives long enough for more. */
+	if (header.magic != LOG_MAGIC || header.sequence >> 62 || header.record_first >> 62 ||
+	    header.payload_bytes > bytes)
+		return;
+	mark->group = header.sequence;
+	mark->record = header.record_first + header.records - 1;
+	mark->offset = offset - ABAFT_LOG_BLOCK_BYTES +
+		       format_blocks_up(LOG_GROUP_HEADER_BYTES + header.payload_bytes);
+	mark->segment = number;
+	mark->previous_crc = header.header_crc;
+	mark->incarnation = header.incarnation;
+	for (uint32_t i = 0; choice & CHOOSE_GAPS && mark->group && i < number; i++)
+		sim_disk_remove(disk, i);
+}
+
 static int on_record(void *arg, uint64_t sequence, uint8_t type, uint64_t place,
 		     const uint8_t *data, uint32_t bytes)
 {
@@ -109,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct recover_visitor visitor = {&last, NULL, on_record};
 	struct sim_disk *disk;
 	struct log_tail *tail, *after;
+	struct log_mark mark;
 	struct log *log;
 	char why[512];
 
@@ -116,7 +151,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	disk = sim_disk_create(size);
 	load(disk, data[0], data + 1, size - 1);
-	if (recover_scan(sim_disk_logdev(disk), &config, NULL, &visitor, &tail, why, sizeof(why)))
+	choose_mark(disk, data[0], &mark);
+	last = again = mark.group ? mark.record : 0;
+	if (recover_scan(sim_disk_logdev(disk), &config, &mark, &visitor, &tail, why, sizeof(why)))
 		goto out;
 	if (log_open_on(&log, sim_disk_logdev(disk), &config, tail, why, sizeof(why)))
 		goto out;
@@ -125,7 +162,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_close(log);
 	visitor.arg = &again;
 	/* Claims of groups that nobody wrote may contradict the new one: that is damage, too. */
-	if (recover_scan(sim_disk_logdev(disk), &config, NULL, &visitor, &after, why,
+	if (recover_scan(sim_disk_logdev(disk), &config, &mark, &visitor, &after, why,
 			 sizeof(why)) == 0 &&
 	    again != last + 1)
 		abort();
