@@ -27,6 +27,8 @@ static const struct subcommand subcommands[] = {
 	{"load", command_load, "run transactions by the thousand and measure them"},
 	{"check", command_check, "judge histories of transactions"},
 	{"log", command_log, "read the commit logs of a stopped node"},
+	{"backup", command_backup, "copy a node's data while it serves"},
+	{"restore", command_restore, "check a backup and make a data directory of it"},
 	{"demo", command_demo, "see functions killed and retried, without abaft and with it"},
 	{"demo-function", command_demo_function, NULL},
 	{"version", command_version, "print the version"},

@@ -178,6 +178,9 @@ static int list_logs(struct datadir *dir, char *why, size_t why_bytes)
 	return error;
 }
 
+/* What the directory is opened for, and so which lock is taken. */
+enum use { USE_DAEMON, USE_INSPECT, USE_LOOK };
+
 static int take_lock(struct datadir *dir, bool daemon, char *why, size_t why_bytes)
 {
 	char holder[32] = "";
@@ -249,9 +252,10 @@ static int identify(struct datadir *dir, bool daemon, char *why, size_t why_byte
 	return 0;
 }
 
-static int open_as(struct datadir *dir, const char *path, bool daemon, char *why, size_t why_bytes)
+static int open_as(struct datadir *dir, const char *path, enum use use, char *why, size_t why_bytes)
 {
-	int error;
+	bool daemon = use == USE_DAEMON;
+	int error = 0;
 
 	memset(dir, 0, sizeof(*dir));
 	dir->fd = -1;
@@ -264,7 +268,8 @@ static int open_as(struct datadir *dir, const char *path, bool daemon, char *why
 	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir->fd < 0)
 		return refuse_errno(why, why_bytes, path, "cannot open it");
-	error = take_lock(dir, daemon, why, why_bytes);
+	if (use != USE_LOOK)
+		error = take_lock(dir, daemon, why, why_bytes);
 	if (!error)
 		error = identify(dir, daemon, why, why_bytes);
 	if (error)
@@ -274,12 +279,17 @@ static int open_as(struct datadir *dir, const char *path, bool daemon, char *why
 
 int datadir_open(struct datadir *dir, const char *path, char *why, size_t why_bytes)
 {
-	return open_as(dir, path, true, why, why_bytes);
+	return open_as(dir, path, USE_DAEMON, why, why_bytes);
 }
 
 int datadir_inspect(struct datadir *dir, const char *path, char *why, size_t why_bytes)
 {
-	return open_as(dir, path, false, why, why_bytes);
+	return open_as(dir, path, USE_INSPECT, why, why_bytes);
+}
+
+int datadir_look(struct datadir *dir, const char *path, char *why, size_t why_bytes)
+{
+	return open_as(dir, path, USE_LOOK, why, why_bytes);
 }
 
 void datadir_close(struct datadir *dir)

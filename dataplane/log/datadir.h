@@ -46,6 +46,10 @@ int datadir_open(struct datadir *dir, const char *path, char *why, size_t why_by
 int datadir_inspect(struct datadir *dir, const char *path, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));
 
+/* The same beside whoever uses it, without a lock: for a backup, which knows what may change. */
+int datadir_look(struct datadir *dir, const char *path, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
+
 void datadir_close(struct datadir *dir);
 
 #endif

@@ -80,6 +80,8 @@ int command_check(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_demo_function(int argc, char **argv);
 int command_log(int argc, char **argv);
+int command_backup(int argc, char **argv);
+int command_restore(int argc, char **argv);
 int command_version(int argc, char **argv);
 
 #endif

@@ -92,6 +92,24 @@ static void readers_share(void **state)
 	datadir_close(&b);
 }
 
+/* A backup reads beside a daemon; but nothing that is no data directory. */
+static void looking_takes_no_lock(void **state)
+{
+	struct datadir a, b;
+
+	assert_int_equal(datadir_look(&b, *state, why, sizeof(why)), -ENOENT);
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	make_log(*state, "log-003");
+	assert_int_equal(datadir_look(&b, *state, why, sizeof(why)), 0);
+	assert_memory_equal(a.node_id, b.node_id, sizeof(a.node_id));
+	assert_int_equal(b.logs_count, 1);
+	assert_int_equal(b.logs[0], 3);
+	datadir_close(&a);
+	assert_int_equal(datadir_open(&a, *state, why, sizeof(why)), 0);
+	datadir_close(&a);
+	datadir_close(&b);
+}
+
 static void logs_are_listed_in_order(void **state)
 {
 	struct datadir a;
@@ -226,6 +244,7 @@ int main(void)
 		CASE(directory_is_created),
 		CASE(second_daemon_is_refused),
 		CASE(readers_share),
+		CASE(looking_takes_no_lock),
 		CASE(logs_are_listed_in_order),
 		CASE(names_that_are_no_logs_are_refused),
 		CASE(logs_without_identity_are_refused),
