@@ -33,6 +33,8 @@
  * T6. The index may hold half as many keys again as it is meant to while records are replayed: a
  *     walk takes time, so a checkpoint may hold a key that was deleted behind the walk and one that
  *     came before it.
+ * T7. Large values need no memory: while there is little, or over the cache's bound, they stay on
+ *     disk, and those that came before are dropped for what must be in memory.
  */
 #include <errno.h>
 #include <string.h>
@@ -52,6 +54,17 @@
 /* T4. Visible in era 0, before any transaction. Nobody writes to it: a version without a slot takes
  * no part in its commit's count. */
 static struct commit restored = {.published = 1};
+
+/* T7. Room for a large value, NULL: it stays cold, or there is none. */
+static uint8_t *value_room(struct node *node, const struct snapshot_key *k)
+{
+	const struct store *store = node->store;
+
+	if (k->place != PLACE_NONE &&
+	    (cache_over(&store->cache, node->config.worker) || memory_short(&store->memory) > 0))
+		return NULL;
+	return memory_alloc(&node->memory, k->bytes);
+}
 
 /* A version with its value, not linked yet; NULL: no memory. */
 static struct version *version_make(struct node *node, const struct snapshot_key *k)
@@ -73,7 +86,9 @@ static struct version *version_make(struct node *node, const struct snapshot_key
 		if (!k->value)
 			return v; /* cold */
 		version_large(v)->crc = crc32c(k->value, k->bytes);
-		value = memory_alloc(&node->memory, k->bytes);
+		value = value_room(node, k);
+		if (!value && k->place != PLACE_NONE)
+			return v; /* cold */
 		if (!value) {
 			memory_free(&node->memory, v, version_block_bytes(k->bytes));
 			return NULL;
@@ -176,6 +191,8 @@ static int restore_once(struct node *node, struct key_id id, const struct snapsh
 		return err;
 	}
 	space_add(&node->store->space, k->place, space_bytes(k->key_bytes, k->bytes));
+	if (version_is_large(v) && version_value(v) && k->place != PLACE_NONE)
+		cache_add(&node->store->cache, node->config.worker, v);
 	if (newest)
 		prune(node, id, k);
 	if (k->kind == VERSION_TOMBSTONE)
@@ -183,7 +200,22 @@ static int restore_once(struct node *node, struct key_id id, const struct snapsh
 	return 0;
 }
 
-/* Without room it sweeps, and then takes what T6 allows. */
+/* T7. Drops some large values that came before: nobody reads them yet. False: there are none. */
+static bool values_drop(struct node *node)
+{
+	struct cache *cache = &node->store->cache;
+	struct cache_block out[64];
+	uint32_t n = cache_evict(cache, cache_fullest(cache), MEMORY_SPAN_BYTES, out, 64);
+
+	for (uint32_t i = 0; i < n; i++) {
+		memory_paid(&node->store->memory, memory_block_bytes(out[i].bytes));
+		memory_give_back(&node->memory, (void *)(uintptr_t)out[i].block, out[i].bytes);
+	}
+	memory_cache_flush(&node->memory);
+	return n > 0;
+}
+
+/* Without room it sweeps, lets large values go, and then takes what T6 allows. */
 static int restore_version(struct node *node, struct key_id id, const struct snapshot_key *k)
 {
 	struct restore *restore = &node->store->restore;
@@ -193,7 +225,9 @@ static int restore_version(struct node *node, struct key_id id, const struct sna
 	if (err != -ENOMEM && err != -ENOSPC)
 		return err;
 	sweep(node);
-	err = restore_once(node, id, k);
+	do
+		err = restore_once(node, id, k);
+	while (err == -ENOMEM && values_drop(node));
 	if (err != -ENOSPC || restore->keys_over > 0)
 		return err;
 	restore->keys_over = index->keys_max / 2;

@@ -430,6 +430,83 @@ static void values_give_way_when_memory_is_short(void **state)
 	bed_close(&bed);
 }
 
+/* A worker that sleeps does not evict: others do it for what they need. */
+static void an_idle_workers_values_give_way(void **state)
+{
+	static struct bed bed;
+	uint64_t before;
+
+	open_bed(&bed, 16 << 20, 0);
+	for (uint32_t i = 0; i < 6500; i++)
+		assert_int_equal(put_values(&bed, 0, i, 1, 1300), ABAFT_OK);
+	before = bed.store->cache.shard[0].bytes;
+	for (uint32_t i = 0; i < 6500; i++) {
+		assert_int_equal(put_values(&bed, 1, 10000 + i, 1, 1300), ABAFT_OK);
+		bed_tick(&bed, 1);
+	}
+	assert_int_equal(bed_counters(&bed, 0)->cache_evictions, 0);
+	assert_true(bed.store->cache.shard[0].bytes < before);
+	bed_ticks(&bed, 1);
+	assert_true(bed_counters(&bed, 1)->cache_evictions > 0);
+	bed_close(&bed);
+}
+
+/* T7 of restore.c: a node starts again with more than fits its memory. */
+static void a_restart_needs_no_more_memory(void **state)
+{
+	const uint32_t keys = 14000;
+	static struct bed bed;
+	uint64_t live;
+
+	open_bed(&bed, 16 << 20, 0);
+	bed.config.outcomes_max = 1 << 10;
+	for (uint32_t i = 0; i < 2 * keys; i++) {
+		assert_int_equal(put_values(&bed, i % WORKERS, i % keys, 1, 1300), ABAFT_OK);
+		for (uint32_t w = 0; w < WORKERS; w++)
+			bed_tick(&bed, w);
+	}
+	for (uint32_t w = 0; w < WORKERS; w++)
+		bed_ticks(&bed, 20);
+	live = space_total(&bed.store->space);
+	assert_int_equal(bed_restart(&bed), 0);
+	assert_int_equal(space_total(&bed.store->space), live);
+	for (uint32_t w = 0; w < WORKERS; w++)
+		bed.node[w]->log.read = read_never;
+	bed_ticks(&bed, 1);
+	assert_in_range(cached_bytes(&bed), 1 << 20, 14 << 20);
+	for (uint32_t i = 0; i < keys; i++) {
+		struct version *v = newest(&bed, i);
+		const uint8_t *value = version_value(v);
+
+		assert_int_equal(v->bytes, 1300);
+		assert_int_not_equal(atomic_load(&v->place), PLACE_NONE);
+		if (value)
+			assert_int_equal(version_large(v)->crc, crc32c(value, v->bytes));
+	}
+	drain(&bed, keys);
+	bed_close(&bed);
+}
+
+/* T7: large values came first and took all, small ones must be in memory. */
+static void recovery_drops_values_for_what_must_be_there(void **state)
+{
+	static struct bed bed;
+	uint64_t live;
+
+	open_bed(&bed, 16 << 20, 0);
+	for (uint32_t i = 0; i < 30000; i++) {
+		assert_int_equal(put_values(&bed, 0, i, 1, i < 8000 ? 1300 : 100), ABAFT_OK);
+		bed_tick(&bed, 0);
+	}
+	live = space_total(&bed.store->space);
+	assert_int_equal(bed_restart(&bed), 0);
+	assert_int_equal(space_total(&bed.store->space), live);
+	assert_in_range(bed.store->cache.shard[0].values, 1, 6000);
+	for (uint32_t i = 8000; i < 30000; i++)
+		assert_non_null(version_value(newest(&bed, i)));
+	bed_close(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +523,9 @@ int main(void)
 		cmocka_unit_test(a_block_stays_until_passes_end),
 		cmocka_unit_test(waiting_blocks_are_bounded),
 		cmocka_unit_test(values_give_way_when_memory_is_short),
+		cmocka_unit_test(an_idle_workers_values_give_way),
+		cmocka_unit_test(a_restart_needs_no_more_memory),
+		cmocka_unit_test(recovery_drops_values_for_what_must_be_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

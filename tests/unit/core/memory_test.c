@@ -165,6 +165,109 @@ static void refuses_what_cannot_be(void **state)
 	memory_fini(&memory, &plain);
 }
 
+static uint64_t debt_of(struct region *r)
+{
+	uint64_t debt = memory_short(&r->memory);
+
+	memory_paid(&r->memory, debt);
+	return debt;
+}
+
+/* What is taken asks for as much to go once little is left, and for more the less it is. */
+static void the_shorter_it_is_the_more_should_go(void **state)
+{
+	static uint8_t *blocks[64 * 16];
+	uint64_t debt = 0, last = 0;
+	struct region r;
+	uint32_t n = 0;
+
+	region_open(&r, 64);
+	while ((blocks[n] = memory_alloc(&r.cache, 65536))) {
+		n++;
+		/* A cache takes two at a time; four spans are low, three only for deletes. */
+		if (n < (64 - 3 - 4) * 16)
+			assert_int_equal(memory_short(&r.memory), 0);
+		debt = debt_of(&r);
+		if (debt > 0) {
+			assert_true(debt >= 2 * 65536 && debt <= 4 * 2 * 65536);
+			assert_true(debt >= last);
+			last = debt;
+		}
+	}
+	assert_int_equal(n, (64 - 3) * 16);
+	assert_true(last > 3 * 2 * 65536);
+	assert_int_equal(memory_short(&r.memory), 4 << 20); /* asked in vain */
+	assert_null(memory_alloc(&r.cache, 65536));
+	assert_null(memory_alloc(&r.cache, 65536));
+	assert_int_equal(memory_short(&r.memory), 8 << 20); /* and no end */
+	memory_paid(&r.memory, 1 << 20);
+	assert_int_equal(memory_short(&r.memory), 7 << 20);
+	memory_paid(&r.memory, 100 << 20);
+	assert_int_equal(memory_short(&r.memory), 0);
+	/* Room of its own class is room; that of another class is not. */
+	for (uint32_t i = 0; i < 6 * 16; i++)
+		memory_give_back(&r.cache, blocks[--n], 65536);
+	blocks[n++] = memory_alloc(&r.cache, 65536);
+	assert_int_equal(memory_short(&r.memory), 0);
+	while (n > 0)
+		memory_free(&r.cache, blocks[--n], 65536);
+	region_close(&r);
+}
+
+static void what_is_given_back_skips_the_cache(void **state)
+{
+	struct region r;
+	void *block;
+
+	region_open(&r, 1);
+	block = memory_alloc(&r.cache, 1 << 20);
+	assert_int_equal(r.memory.free_span_count, 0);
+	memory_give_back(&r.cache, block, 1 << 20);
+	assert_int_equal(r.memory.free_span_count, 1);
+	region_close(&r);
+}
+
+static void a_span_is_sparse_when_most_of_it_is_free(void **state)
+{
+	void *blocks[16];
+	struct region r;
+
+	region_open(&r, 1);
+	for (uint32_t i = 0; i < 16; i++)
+		blocks[i] = memory_alloc(&r.cache, 65536);
+	assert_false(memory_sparse(&r.memory, blocks[0]));
+	for (uint32_t i = 15; i > 7; i--)
+		memory_give_back(&r.cache, blocks[i], 65536);
+	assert_false(memory_sparse(&r.memory, blocks[0]));
+	memory_give_back(&r.cache, blocks[7], 65536);
+	assert_true(memory_sparse(&r.memory, blocks[0]));
+	for (uint32_t i = 0; i < 7; i++)
+		memory_give_back(&r.cache, blocks[i], 65536);
+	region_close(&r);
+}
+
+/* Then every worker gives back what it keeps: it may be all that is left of a span. */
+static void a_wanted_span_is_told(void **state)
+{
+	struct memory_cache other;
+	struct region r;
+	void *block;
+
+	region_open(&r, 1);
+	memory_cache_init(&other, &r.memory);
+	memory_free(&other, memory_alloc(&other, 100), 100);
+	memory_cache_flush(&r.cache);
+	assert_false(memory_scattered(&other));
+	assert_null(memory_alloc(&r.cache, 1000));
+	assert_true(memory_scattered(&other));
+	memory_cache_flush(&other);
+	assert_false(memory_scattered(&other));
+	block = memory_alloc(&r.cache, 1000);
+	assert_non_null(block);
+	memory_free(&r.cache, block, 1000);
+	region_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +276,10 @@ int main(void)
 		cmocka_unit_test(a_span_gives_all_its_blocks),
 		cmocka_unit_test(another_worker_may_free),
 		cmocka_unit_test(random_use_keeps_contents),
+		cmocka_unit_test(the_shorter_it_is_the_more_should_go),
+		cmocka_unit_test(what_is_given_back_skips_the_cache),
+		cmocka_unit_test(a_span_is_sparse_when_most_of_it_is_free),
+		cmocka_unit_test(a_wanted_span_is_told),
 		cmocka_unit_test(refuses_what_cannot_be),
 	};
 
