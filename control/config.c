@@ -71,7 +71,9 @@ static const struct key keys[] = {
 	 "Life of a transaction after its last packet, unless the client asks otherwise."},
 	{"segment-size", KEY_BYTES, AT(segment_bytes), 2 * ABAFT_LOG_GROUP_BYTES_MAX,
 	 ABAFT_LOG_SEGMENT_BYTES_MAX, "64M",
-	 "Size of one file of a commit log; cleaning frees whole ones."},
+	 "Size of one file of a commit log; cleaning frees whole ones. Each is kept open: abaftd "
+	 "raises\n"
+	 "its limit of open files (LimitNOFILE) as far as it may."},
 	{"log-bytes-max", KEY_BYTES, AT(log_bytes_max), 0, 1024 * TIB, "0",
 	 "Bytes all logs together may take on disk; then commits get NO_SPACE until cleaning has "
 	 "made\n"

@@ -5,6 +5,7 @@
 #include "control/daemon.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <rte_lcore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/random.h>
 
 #include "control/huge.h"
+#include "control/open_files.h"
 #include "control/queues.h"
 #include "dataplane/core/node.h"
 #include "dataplane/log/log.h"
@@ -89,6 +91,21 @@ static int start_nodes(struct daemon *d, char *why)
 	return err;
 }
 
+/* Too few show as logs that cannot be made longer; better said before. */
+static void raise_open_files(const struct daemon *d)
+{
+	uint64_t wanted = open_files_wanted(d->config->log_bytes_max, d->config->segment_bytes);
+	uint64_t allowed = open_files_raise(wanted);
+
+	if (d->config->log_bytes_max != 0 && allowed < wanted)
+		report(d->report, REPORT_WARNING,
+		       "log-bytes-max may take %" PRIu64 " open files, one for each segment, but "
+		       "%" PRIu64 " are allowed: raise LimitNOFILE (ulimit -n) or segment-size",
+		       wanted, allowed);
+	else
+		report(d->report, REPORT_DEBUG, "%" PRIu64 " open files are allowed", allowed);
+}
+
 static int start_logs(struct daemon *d, char *why)
 {
 	struct log_config log = {.dir = d->config->data_dir,
@@ -101,6 +118,7 @@ static int start_logs(struct daemon *d, char *why)
 			 strerror(-err));
 		return err;
 	}
+	raise_open_files(d);
 	log.shelf = d->shelf;
 	memcpy(log.node_id, d->datadir.node_id, sizeof(log.node_id));
 	err = recovery_run(&d->recovery, &d->datadir, &log, d->nodes, d->workers, why);
