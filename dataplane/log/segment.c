@@ -109,6 +109,13 @@ static uint64_t ahead(const struct segments *segments)
 	return segments_ready(segments) + (segments->end - segments->plan.next);
 }
 
+/* The disk is full, or a segment came all the same. */
+static void wait_for_disk(struct segments *segments, bool waits)
+{
+	if (segments->shelf && segments->plan.log == ABAFT_LOG_KEPT)
+		shelf_kept_first(segments->shelf, waits);
+}
+
 static int make_new(struct segments *segments)
 {
 	struct segment_plan *plan = &segments->plan;
@@ -120,8 +127,8 @@ static int make_new(struct segments *segments)
 	if (error)
 		return error;
 	error = segments->dev->ops->create(segments->dev, segments->end, plan->segment_bytes);
-	if (segments->shelf && plan->log == ABAFT_LOG_KEPT)
-		shelf_kept_first(segments->shelf, error == -ENOSPC || error == -EDQUOT);
+	if (error == -ENOSPC || error == -EDQUOT)
+		wait_for_disk(segments, true);
 	if (error) {
 		unclaim(segments, plan->segment_bytes);
 		return error;
@@ -173,6 +180,7 @@ static int make_one(struct segments *segments)
 	if (segment->handle < 0)
 		return segment->handle;
 	plan->next++;
+	wait_for_disk(segments, false);
 	atomic_store_explicit(&segments->made, made + 1, memory_order_release);
 	return 0;
 }

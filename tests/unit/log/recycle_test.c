@@ -88,6 +88,16 @@ static int free_one(uint32_t number)
 	return log_free_segment(rig.log, number);
 }
 
+static void fill_up(struct rig *one)
+{
+	while (!log_error(one->log)) {
+		rig_append(one, 3000);
+		rig_pass(one);
+	}
+	rig_drain(one);
+	assert_int_equal(log_error(one->log), -ENOSPC);
+}
+
 static void expect_all(void)
 {
 	rig_drain(&rig);
@@ -202,12 +212,7 @@ static void room_comes_from_what_is_freed(void **state)
 {
 	begin(5, 4 * SMALL_BYTES, SMALL_BYTES);
 	rig_open(&rig);
-	while (!log_error(rig.log)) {
-		rig_append(&rig, 3000);
-		rig_pass(&rig);
-	}
-	rig_drain(&rig);
-	assert_int_equal(log_error(rig.log), -ENOSPC);
+	fill_up(&rig);
 	assert_int_equal(stats().segments, 3); /* the reserve is not its own */
 	log_mark(rig.log, &mark);
 	assert_int_equal(free_one(0), 0);
@@ -237,11 +242,7 @@ static void found_segments_count(void **state)
 	assert_int_equal(shelf_create(&rig.config.shelf, 3 * SMALL_BYTES, 0), 0);
 	rig_open(&rig);
 	assert_int_equal(shelf_bytes(rig.config.shelf), 5 * SMALL_BYTES);
-	while (!log_error(rig.log)) {
-		rig_append(&rig, 3000);
-		rig_pass(&rig);
-	}
-	assert_int_equal(log_error(rig.log), -ENOSPC);
+	fill_up(&rig);
 	assert_int_equal(stats().segments, 5);
 	rig_end(&rig);
 }
@@ -251,6 +252,7 @@ static void found_segments_count(void **state)
 static void kept_log_gets_room_first(void **state)
 {
 	static struct rig kept;
+	struct log_stats told;
 
 	begin(7, 0, 0);
 	rig_begin(&kept, 8);
@@ -259,21 +261,24 @@ static void kept_log_gets_room_first(void **state)
 	kept.config.shelf = rig.config.shelf;
 	rig_open(&rig);
 	rig_open(&kept);
-	sim_disk_space(kept.disk, SMALL_BYTES);
-	while (!log_error(kept.log)) {
-		rig_append(&kept, 3000);
-		rig_pass(&kept);
+	for (uint32_t segments = 1; segments < 3; segments++) {
+		sim_disk_space(kept.disk, segments * SMALL_BYTES);
+		fill_up(&kept);
+		fill_up(&rig);
+		log_stats(kept.log, &told);
+		assert_int_equal(told.segments, segments);
+		assert_int_equal(stats().no_room, -ENOSPC);
+		assert_int_equal(stats().segments, segments);
+		if (segments == 1) { /* room on the disk */
+			sim_disk_space(kept.disk, 0);
+		} else { /* or a segment of its own was freed */
+			shelf_remove(rig.config.shelf, ABAFT_LOG_KEPT, 0);
+			assert_true(shelf_gone(rig.config.shelf, ABAFT_LOG_KEPT, 0));
+			assert_int_equal(log_free_segment(kept.log, 0), 0);
+		}
+		assert_true(rig_append(&kept, 3000));
+		assert_true(rig_append(&rig, 3000));
 	}
-	while (!log_error(rig.log)) {
-		rig_append(&rig, 3000);
-		rig_pass(&rig);
-	}
-	rig_drain(&rig);
-	assert_int_equal(stats().no_room, -ENOSPC);
-	assert_int_equal(stats().segments, 1);
-	sim_disk_space(kept.disk, 0);
-	assert_true(rig_append(&kept, 3000));
-	assert_true(rig_append(&rig, 3000));
 	rig_close(&kept);
 	kept.config.shelf = NULL;
 	rig_end(&kept);
