@@ -61,7 +61,7 @@ struct log_mark {
 
 /*
  * Opens the log for appending behind what log_recover() found (`tail`), or as a new log when `tail`
- * is NULL. Starts the thread that zeroes segments ahead, and writes nothing else yet.
+ * is NULL. Starts the thread that makes segments ahead, and writes nothing else yet.
  * Returns 0, -EEXIST (a log is there but no tail was given), -ENOSPC, or what a syscall said;
  * `why` gets a sentence for people.
  */
