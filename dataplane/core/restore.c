@@ -44,6 +44,8 @@
 #include "dataplane/core/node_impl.h"
 #include "dataplane/core/record.h"
 #include "dataplane/core/snapshot.h"
+#include "dataplane/core/txn_id.h"
+#include "dataplane/core/txn_id.h"
 
 /* Tombstones that are not worth a sweep. */
 #define SWEEP_LEAST 256
@@ -55,22 +57,43 @@
  * no part in its commit's count. */
 static struct commit restored = {.published = 1};
 
-/* T7. Room for a large value, NULL: it stays cold, or there is none. */
-static uint8_t *value_room(struct node *node, const struct snapshot_key *k)
+/* T7. */
+static bool cache_has_room(const struct node *node, uint32_t bytes)
 {
 	const struct store *store = node->store;
 
-	if (k->place != PLACE_NONE &&
-	    (cache_over(&store->cache, node->config.worker) || memory_short(&store->memory) > 0))
-		return NULL;
-	return memory_alloc(&node->memory, k->bytes);
+	return cache_bytes(&store->cache, node->config.worker) + memory_block_bytes(bytes) <=
+		       store->cache.shard_bytes_max &&
+	       memory_short(&store->memory) == 0;
 }
 
-/* A version with its value, not linked yet; NULL: no memory. */
+/* A large value. What stands on no disk has to be here; else NULL: it stays cold. */
+static uint8_t *value_make(struct node *node, const struct snapshot_key *k)
+{
+	uint8_t *value = NULL;
+
+	if (k->value && (k->place == PLACE_NONE || cache_has_room(node, k->bytes)))
+		value = memory_alloc(&node->memory, k->bytes);
+	return value ? memcpy(value, k->value, k->bytes) : NULL;
+}
+
+/* The version was linked, and what it superseded has gone. */
+static void value_bring_in(struct node *node, struct version *v, const struct snapshot_key *k)
+{
+	uint8_t *value = value_make(node, k);
+
+	if (!value)
+		return;
+	atomic_store_explicit(&v->value, value, memory_order_relaxed);
+	cache_add(&node->store->cache, node->config.worker, v);
+}
+
+/* A version, not linked yet, with its value if that is small or stands on no disk; NULL: no memory.
+ */
 static struct version *version_make(struct node *node, const struct snapshot_key *k)
 {
 	struct version *v = memory_alloc(&node->memory, version_block_bytes(k->bytes));
-	uint8_t *value = (uint8_t *)(v + 1);
+	const uint8_t *value = NULL;
 
 	if (!v)
 		return NULL;
@@ -82,23 +105,21 @@ static struct version *version_make(struct node *node, const struct snapshot_key
 			      .slot = VERSION_NO_SLOT,
 			      .place = k->place};
 	if (version_is_large(v)) {
-		*version_large(v) = (struct large){.crc = k->crc};
-		if (!k->value)
-			return v; /* cold */
-		version_large(v)->crc = crc32c(k->value, k->bytes);
-		value = value_room(node, k);
-		if (!value && k->place != PLACE_NONE)
-			return v; /* cold */
-		if (!value) {
-			memory_free(&node->memory, v, version_block_bytes(k->bytes));
-			return NULL;
+		*version_large(v) =
+			(struct large){.crc = k->value ? crc32c(k->value, k->bytes) : k->crc};
+		if (k->place == PLACE_NONE) {
+			value = value_make(node, k);
+			if (!value)
+				goto free_version;
 		}
+	} else if (k->bytes > 0) {
+		value = memcpy(v + 1, k->value, k->bytes);
 	}
-	if (k->bytes > 0) {
-		memcpy(value, k->value, k->bytes);
-		atomic_store_explicit(&v->value, value, memory_order_relaxed);
-	}
+	atomic_store_explicit(&v->value, value, memory_order_relaxed);
 	return v;
+free_version:
+	memory_free(&node->memory, v, version_block_bytes(k->bytes));
+	return NULL;
 }
 
 /* Out of its chain, but still among restore->tombstones: the next sweep frees it. */
@@ -191,10 +212,10 @@ static int restore_once(struct node *node, struct key_id id, const struct snapsh
 		return err;
 	}
 	space_add(&node->store->space, k->place, space_bytes(k->key_bytes, k->bytes));
-	if (version_is_large(v) && version_value(v) && k->place != PLACE_NONE)
-		cache_add(&node->store->cache, node->config.worker, v);
 	if (newest)
 		prune(node, id, k);
+	if (version_is_large(v) && k->place != PLACE_NONE)
+		value_bring_in(node, v, k);
 	if (k->kind == VERSION_TOMBSTONE)
 		tombstone_note(&node->store->restore, v);
 	return 0;
@@ -328,8 +349,8 @@ static int apply_commit(struct node *node, uint32_t log, struct record *record, 
 
 	if (o && !ends_alike(o, OUTCOME_COMMITTED, record->number))
 		return -EBADMSG;
-	if (record->number.time <= *time) /* T2 */
-		return o ? 0 : -EBADMSG;
+	if (record->number.time <= *time) /* T2; its outcome may have left a full table */
+		return o || txn_id_ms(record->id) <= node->outcomes.horizon_ms ? 0 : -EBADMSG;
 	/* Also if the outcome was there: the checkpoint's walk may have been past these keys. */
 	err = restore_writes(node, record, place);
 	if (err)

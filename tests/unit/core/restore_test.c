@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "dataplane/core/crc.h"
 #include "dataplane/core/record.h"
 #include "tests/lib/node_bed.h"
 
@@ -357,6 +358,96 @@ static void the_horizon_is_recovered(void **state)
 	assert_int_equal(bed_status(&answer, 0), ABAFT_EXPIRED);
 }
 
+static void put_large(uint32_t i, char fill)
+{
+	char key[16], value[1201];
+
+	memset(value, fill, sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	snprintf(key, sizeof(key), "large%u", i);
+	bed_advance_us(&bed, 1000); /* outcomes leave: ids must rise */
+	assert_int_equal(bed_put(&bed, i % 3, key, value), ABAFT_OK);
+}
+
+/* Counts values in memory and on disk, and checks both. */
+static void count_large(uint32_t keys, uint32_t *hot, uint32_t *cold)
+{
+	uint8_t value[1200];
+	char name[16];
+
+	memset(value, 'v', sizeof(value));
+	*hot = 0;
+	*cold = 0;
+	for (uint32_t i = 0; i < keys; i++) {
+		struct version *v;
+
+		snprintf(name, sizeof(name), "large%u", i);
+		v = (struct version *)(uintptr_t)version_of(name);
+		assert_int_equal(v->bytes, 1200);
+		assert_int_equal(version_large(v)->crc, crc32c(value, 1200));
+		assert_int_equal(place_log(v->place), i % 3);
+		assert_int_equal(version_large(v)->in_cache, version_value(v) != NULL);
+		if (version_value(v))
+			assert_memory_equal(version_value(v), value, 1200);
+		*(version_value(v) ? hot : cold) += 1;
+	}
+}
+
+/* T7, with a bound of the cache. */
+static void values_beyond_the_bound_stay_on_disk(void **state)
+{
+	uint32_t hot, cold;
+
+	for (uint32_t i = 0; i < 120; i++) {
+		put_large(i / 2, 'o'); /* replaced: not counted twice */
+		put_large(i / 2, 'v');
+	}
+	bed.store_config.cache_bytes = 30 * memory_block_bytes(1200);
+	assert_int_equal(bed_restart(&bed), 0);
+	count_large(60, &hot, &cold);
+	assert_int_equal(hot, 30);
+	for (uint32_t w = 0; w < 3; w++)
+		assert_int_equal(cache_values(&bed.store->cache, w), 10);
+	bed.store_config.cache_bytes = 0;
+	assert_int_equal(bed_restart(&bed), 0);
+	count_large(60, &hot, &cold);
+	assert_int_equal(hot, 60);
+}
+
+/* T7, with the memory as the bound: first values, which go again for keys and small ones. */
+static void more_values_than_memory(void **state)
+{
+	uint32_t keys = 7000, small = 8000, hot, cold;
+	char name[16], text[160];
+
+	bed.store_config.keys_max = 1 << 16;
+	bed_close(&bed);
+	bed_open(&bed);
+	for (uint32_t i = 0; i < keys; i++)
+		put_large(i, 'v');
+	bed.store_config.memory_bytes = 6 << 20;
+	assert_int_equal(bed_restart(&bed), 0);
+	count_large(keys, &hot, &cold);
+	assert_in_range(hot, 500, 3500);
+	bed.store_config.memory_bytes = BED_MEMORY_BYTES;
+	assert_int_equal(bed_restart(&bed), 0);
+	memset(text, 's', 140);
+	text[140] = '\0';
+	for (uint32_t i = 0; i < small; i++) {
+		snprintf(name, sizeof(name), "small%u", i);
+		bed_advance_us(&bed, 1000);
+		assert_int_equal(bed_put(&bed, i % 3, name, text), ABAFT_OK);
+	}
+	bed.store_config.memory_bytes = 7 << 20;
+	assert_int_equal(bed_restart(&bed), 0);
+	count_large(keys, &hot, &cold);
+	assert_in_range(hot, 0, 1600);
+	bed_get(&bed, 0, "small7999", text, sizeof(text));
+	assert_int_equal(strlen(text), 140);
+	bed.store_config.memory_bytes = 3 << 20;
+	assert_int_equal(bed_restart(&bed), -ENOMEM);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 /* A log of many deletes needs no more room than the node had that wrote it (T2). */
@@ -465,6 +556,8 @@ int main(void)
 		CASE(bad_records_are_refused),
 		CASE(a_record_may_come_twice),
 		CASE(versions_get_their_places),
+		CASE(values_beyond_the_bound_stay_on_disk),
+		CASE(more_values_than_memory),
 		CASE(a_store_that_is_too_small_is_told),
 		CASE(the_horizon_is_recovered),
 		CASE(a_delete_waits_for_the_other_logs),
