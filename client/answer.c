@@ -6,9 +6,9 @@
  *     count or none.
  * I2. An answer is taken only for a request in flight; it lands then, so a second copy
  *     finds nothing.
- * I3. BUSY, IN_PROGRESS and STOPPING, of a packet or of one operation in it, send the same
- *     packet again: what it had done already is done no second time, by the operation
- *     numbers.
+ * I3. BUSY, IN_PROGRESS, STOPPING and READ_FAILED, of a packet or of one operation in it,
+ *     send the same packet again: what it had done already is done no second time, by the
+ *     operation numbers.
  * I4. A GET's bytes go to the caller's buffer only as far as it reaches, whatever the
  *     answer says.
  */
@@ -96,13 +96,14 @@ struct txn_flight *txn_flight_of(struct txn_shared *shared, const struct packet_
 
 static bool again(uint32_t status)
 {
-	return status == ABAFT_BUSY || status == ABAFT_IN_PROGRESS || status == ABAFT_STOPPING;
+	return status == ABAFT_BUSY || status == ABAFT_IN_PROGRESS || status == ABAFT_STOPPING ||
+	       status == ABAFT_READ_FAILED;
 }
 
 /* A code the node may use: of the list, and not one of the client's own. */
 static bool status_known(uint32_t status)
 {
-	return status <= ABAFT_STOPPING;
+	return status <= ABAFT_CORRUPT;
 }
 
 static uint8_t code_sent(const struct txn_flight *flight, const struct txn_op *op)

@@ -3,6 +3,7 @@
  * execute.c - a request's operations, in order, on their transaction. The entry is node_execute().
  *
  *	parse ▶ find the transaction, or its outcome, or open it ▶ attempt ▶ operations ▶ answer
+ *		a value is on disk: cold.c parks the request, and it begins here once more
  *
  * E1. An id with an outcome is answered from it; nothing is executed (P6).
  * E2. A packet that does not OPEN must name the instance the node holds. After a restart or an
@@ -14,19 +15,10 @@
 #include <string.h>
 
 #include "dataplane/core/bytes.h"
-#include "dataplane/core/node_impl.h"
+#include "dataplane/core/execution.h"
 #include "dataplane/core/txn_id.h"
 
 static const struct vnum no_number = {0, 0};
-
-/* One request on its way through. */
-struct execution {
-	struct node *node;
-	struct request *request;
-	struct answer *answer;
-	struct txn *txn;
-	bool waiting; /* its commit or abort went to the log */
-};
 
 static void result(struct execution *x, uint8_t code, uint16_t status)
 {
@@ -135,18 +127,25 @@ unknown:
 	return ABAFT_UNKNOWN_TXN;
 }
 
-/* Value bytes from `offset`, as many as are wanted and fit. */
-static void value_result(struct execution *x, const struct op *op, uint32_t i, uint8_t flags,
-			 struct vnum number, const uint8_t *value, uint32_t total)
+uint32_t execution_bytes(const struct op *op, uint32_t total, uint32_t room)
 {
-	uint32_t room = answer_room(x->answer, x->request->ops - i);
 	uint32_t n = op->offset < total ? total - op->offset : 0;
-	uint8_t *to;
 
 	if (op->data_bytes > 0 && n > op->data_bytes)
 		n = op->data_bytes;
 	if (n > room) /* the next part begins on a granule */
 		n = (op->offset + room) / ABAFT_PART_BYTES * ABAFT_PART_BYTES - op->offset;
+	return n;
+}
+
+/* Value bytes from `offset`, as many as are wanted and fit. */
+static void value_result(struct execution *x, const struct op *op, uint32_t i, uint8_t flags,
+			 struct vnum number, const uint8_t *value, uint32_t total)
+{
+	uint32_t room = answer_room(x->answer, x->request->ops - i);
+	uint32_t n = execution_bytes(op, total, room);
+	uint8_t *to;
+
 	to = answer_result(x->answer, op->code, ABAFT_OK, flags, number, total, op->offset, n);
 	if (n > 0)
 		memcpy(to, value + op->offset, n);
@@ -171,9 +170,8 @@ static uint16_t get_own(struct execution *x, const struct op *op, uint32_t i, st
 	return ABAFT_OK;
 }
 
-/* The version this transaction reads of the key: what it read before, or the newest it may. */
-static uint16_t choose(struct execution *x, const struct op *op, struct key_id id,
-		       const struct version **out)
+uint16_t execution_choose(struct execution *x, const struct op *op, struct key_id id,
+			  const struct version **out)
 {
 	struct node *node = x->node;
 	struct txn *txn = x->txn;
@@ -202,13 +200,36 @@ static uint16_t choose(struct execution *x, const struct op *op, struct key_id i
 	return ABAFT_OK;
 }
 
+struct write *execution_own(struct execution *x, const struct op *op, struct key_id id, uint32_t i)
+{
+	const struct request *r = x->request;
+
+	return writeset_find(&x->txn->writes, id, opnum_make(r->step, r->attempt, r->seq + i));
+}
+
+/* Where the value of the version that operation i reads is. */
+static uint16_t find_value(struct execution *x, const struct op *op, uint32_t i,
+			   const struct version *v, const uint8_t **value)
+{
+	*value = version_value(v);
+	if (!version_is_large(v))
+		return ABAFT_OK;
+	if (*value) {
+		cache_hit(v);
+		x->node->counters.cache_hits++;
+		return ABAFT_OK;
+	}
+	if (execution_bytes(op, v->bytes, answer_room(x->answer, x->request->ops - i)) == 0)
+		return ABAFT_OK;
+	return cold_value(x, op, i, v, value);
+}
+
 static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
 {
 	struct key_id id = index_id(&x->node->store->index, op->key, op->key_bytes);
-	const struct request *r = x->request;
-	struct write *own =
-		writeset_find(&x->txn->writes, id, opnum_make(r->step, r->attempt, r->seq + i));
+	struct write *own = execution_own(x, op, id, i);
 	const struct version *v = NULL;
+	const uint8_t *value;
 	uint16_t status;
 
 	if (op->code == ABAFT_OP_GET)
@@ -217,7 +238,7 @@ static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
 		x->node->counters.get_parts++;
 	if (own)
 		return get_own(x, op, i, own);
-	status = choose(x, op, id, &v);
+	status = execution_choose(x, op, id, &v);
 	if (status != ABAFT_OK) {
 		result(x, op->code, status);
 		return status;
@@ -227,12 +248,12 @@ static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
 			      0, 0);
 		return ABAFT_NOT_FOUND;
 	}
-	if (version_is_large(v)) {
-		cache_hit(v);
-		x->node->counters.cache_hits++;
-	}
-	value_result(x, op, i, 0, v->number, version_value(v), v->bytes);
-	return ABAFT_OK;
+	status = find_value(x, op, i, v, &value);
+	if (status == ABAFT_OK)
+		value_result(x, op, i, 0, v->number, value, v->bytes);
+	else if (status != EXECUTION_MISSING)
+		result(x, op->code, status);
+	return status;
 }
 
 static uint16_t put_status(struct node *node, int err)
@@ -346,21 +367,63 @@ static uint16_t execute_op(struct execution *x, const struct op *op, uint32_t i)
 	}
 }
 
+static bool reads_from(const struct request *r, uint32_t i)
+{
+	for (; i < r->ops; i++)
+		if (op_reads(&r->op[i]))
+			return true;
+	return false;
+}
+
+/* Until one fails. Returns how many were executed; EXECUTION_MISSING: the next, or a GET behind it,
+ * misses its value, and no write was executed. */
+static uint32_t execute_some(struct execution *x, uint16_t *status)
+{
+	const struct request *r = x->request;
+	bool wrote = x->checked;
+
+	for (uint32_t i = 0; i < r->ops; i++) {
+		if (!wrote && !op_reads(&r->op[i])) {
+			wrote = true;
+			if (reads_from(r, i + 1) && !cold_check(x, i)) {
+				*status = EXECUTION_MISSING;
+				return i;
+			}
+		}
+		*status = execute_op(x, &r->op[i], i);
+		if (*status != ABAFT_OK && *status != ABAFT_NOT_FOUND)
+			return *status == EXECUTION_MISSING ? i : i + 1;
+	}
+	return r->ops;
+}
+
+/* Those up to the i-th are counted when they are executed once more. */
+static void uncount_reads(struct execution *x, uint32_t last)
+{
+	for (uint32_t i = 0; i <= last; i++) {
+		x->node->counters.gets -= x->request->op[i].code == ABAFT_OP_GET;
+		x->node->counters.get_parts -= x->request->op[i].code == ABAFT_OP_GET_PART;
+	}
+}
+
 static void execute_ops(struct execution *x)
 {
 	const struct request *r = x->request;
-	bool failed = false;
+	uint16_t status = ABAFT_OK;
+	uint32_t done;
 
-	for (uint32_t i = 0; i < r->ops; i++) {
-		uint16_t status;
-
-		if (failed) { /* E3 */
-			result(x, r->op[i].code, ABAFT_SKIPPED);
-			continue;
-		}
-		status = execute_op(x, &r->op[i], i);
-		failed = status != ABAFT_OK && status != ABAFT_NOT_FOUND;
+	if (x->node->fetches->running && !cold_check(x, 0)) {
+		cold_park(x);
+		return;
 	}
+	done = execute_some(x, &status);
+	if (status == EXECUTION_MISSING) {
+		uncount_reads(x, done);
+		cold_park(x);
+		return;
+	}
+	for (; done < r->ops; done++) /* E3 */
+		result(x, r->op[done].code, ABAFT_SKIPPED);
 }
 
 /* E1: what an ended transaction answers. Its writes took effect once if the packet asks to commit.
@@ -456,13 +519,18 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 {
 	struct request request;
 	struct answer answer;
-	struct execution x = {.node = node, .request = &request, .answer = &answer};
+	struct execution x;
 	uint16_t status = ABAFT_MALFORMED;
 	enum request_verdict verdict =
 		request_parse(&request, in, in_bytes, &node->counters, &status);
 
 	if (verdict == REQUEST_DROP)
 		return NODE_DROP;
+	x.node = node;
+	x.request = &request;
+	x.answer = &answer;
+	x.token = token;
+	x.waiting = x.parked = x.checked = false;
 	answer_begin(&answer, out, request.header, ABAFT_PACKET_BYTES_MAX, node->store->workers, 0);
 	if (verdict == REQUEST_REFUSE) {
 		answer_refuse(&answer, status);
@@ -470,6 +538,8 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 		answer.max = request.answer_max;
 		execute(&x);
 	}
+	if (x.parked)
+		return NODE_FETCH;
 	*out_bytes = answer_end(&answer);
 	if (!x.waiting)
 		return NODE_ANSWER;

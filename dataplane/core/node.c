@@ -90,9 +90,15 @@ int node_create(struct node **out, struct store *store, const struct node_config
 			   store->index.seed);
 	if (err)
 		goto free_txns;
+	err = fetch_init(&node->fetches, &store->mapper, &node->memory, &node->log,
+			 &node->counters);
+	if (err)
+		goto free_outcomes;
 	reclaim_init(&node->reclaim, store, config->worker, &node->memory);
 	*out = node;
 	return 0;
+free_outcomes:
+	outcome_fini(&node->outcomes, &node->store->mapper);
 free_txns:
 	txn_table_fini(&node->txns, &node->store->mapper);
 free_node:
@@ -103,6 +109,7 @@ free_node:
 void node_destroy(struct node *node)
 {
 	ck_epoch_unregister(&node->reclaim.record);
+	fetch_fini(node->fetches, &node->store->mapper);
 	outcome_fini(&node->outcomes, &node->store->mapper);
 	txn_table_fini(&node->txns, &node->store->mapper);
 	free(node);
@@ -200,7 +207,7 @@ static void gauges(struct node *node)
 
 uint64_t node_tick(struct node *node)
 {
-	uint64_t reclaim_us, txn_us, era;
+	uint64_t next_us, us, era;
 	uint32_t expired = 0;
 	struct txn *txn;
 
@@ -213,12 +220,13 @@ uint64_t node_tick(struct node *node)
 	era = atomic_load_explicit(&node->store->era, memory_order_acquire);
 	txn_freeze(&node->txns, &node->reclaim, node->now.mono_us, era);
 	evict(node);
-	reclaim_us = reclaim_tick(&node->reclaim, node->now.mono_us);
-	txn_us = txn_next_us(&node->txns, node->now.mono_us);
+	next_us = reclaim_tick(&node->reclaim, node->now.mono_us);
+	us = txn_next_us(&node->txns, node->now.mono_us);
+	next_us = us < next_us ? us : next_us;
+	us = fetch_tick(node->fetches, node->now.mono_us);
+	next_us = us < next_us ? us : next_us;
 	gauges(node);
-	if (expired == EXPIRED_PER_TICK || evictions_wait(node))
-		return 0;
-	return reclaim_us < txn_us ? reclaim_us : txn_us;
+	return expired == EXPIRED_PER_TICK || evictions_wait(node) ? 0 : next_us;
 }
 
 const struct node_counters *node_counters(const struct node *node)

@@ -136,6 +136,16 @@ void node_read_done(struct node *node, uint64_t tag, int result);
 typedef void (*node_again_fn)(void *arg, void *token);
 void node_fetched(struct node *node, node_again_fn again, void *arg);
 
+/* The value that was found damaged last: its place, and its key as far as it fits. */
+#define NODE_DAMAGE_KEY_BYTES 32
+struct node_damage {
+	uint64_t place;
+	uint32_t key_bytes; /* of the whole key */
+	uint8_t key[NODE_DAMAGE_KEY_BYTES];
+};
+/* NULL: none was. */
+const struct node_damage *node_damage(const struct node *node);
+
 /* Deadlines and reclamation, bounded work; call once per pass. Returns the microseconds until it
  * wants to be called again (UINT64_MAX: not before a packet comes). */
 uint64_t node_tick(struct node *node);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node_impl.h - the inside of a node, shared by node.c, execute.c, commit.c and restore.c only. */
+/* node_impl.h - the inside of a node, shared by node.c, execute.c, cold.c, commit.c and restore.c
+ * only. */
 #ifndef ABAFT_CORE_NODE_IMPL_H
 #define ABAFT_CORE_NODE_IMPL_H
 
+#include "dataplane/core/fetch.h"
 #include "dataplane/core/node.h"
 #include "dataplane/core/outcome.h"
 #include "dataplane/core/reclaim.h"
@@ -30,6 +32,8 @@ struct node {
 	struct outcome_table outcomes;
 	struct hlc clock;
 	struct node_log log;
+	struct fetch_table *fetches;
+	struct node_damage damage;
 	struct node_counters counters;
 	struct now now; /* of this pass */
 	uint64_t era;	/* of this pass */

@@ -186,6 +186,12 @@ void answer_refuse(struct answer *a, uint16_t status)
 	store_le16(h->status, status);
 }
 
+void answer_restart(struct answer *a)
+{
+	a->used = HEADER_BYTES;
+	a->results = 0;
+}
+
 uint32_t answer_end(struct answer *a)
 {
 	struct abaft_wire_header *h = (void *)a->out;

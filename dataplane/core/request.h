@@ -57,6 +57,8 @@ struct answer {
 
 void answer_begin(struct answer *answer, uint8_t *out, const struct abaft_wire_header *request,
 		  uint32_t max, uint32_t workers, uint64_t instance);
+/* Takes all results back. */
+void answer_restart(struct answer *answer);
 /* Turns it into a refusal as a whole. */
 void answer_refuse(struct answer *answer, uint16_t status);
 /* Writes lengths and counts; returns the bytes of the payload. */

@@ -17,10 +17,10 @@
  *	err = abaft_run(txn);              // submit and wait
  *	abaft_end(txn);
  *
- * Lost packets are sent again with growing pauses, values beyond a packet move in parts, BUSY and
- * IN_PROGRESS are retried within the time allowed: the caller sees none of it. Functions return
- * ABAFT_OK (0) or a positive enum abaft_error; abaft_strerror() has the text, abaft_retry_of() says
- * what to do next.
+ * Lost packets are sent again with growing pauses, values beyond a packet move in parts, BUSY,
+ * IN_PROGRESS and READ_FAILED are retried within the time allowed: the caller sees none of it.
+ * Functions return ABAFT_OK (0) or a positive enum abaft_error; abaft_strerror() has the text,
+ * abaft_retry_of() says what to do next.
  */
 #ifndef ABAFT_H
 #define ABAFT_H

@@ -88,10 +88,20 @@
 	X(busy_keys,          "NO_SPACE: keys in the index")                                       \
 	X(busy_log_space,     "NO_SPACE: log")                                                     \
 	X(log_failed,         "commits refused because the log failed")                            \
+	X(fetch_waits,        "requests that waited for values on disk")                           \
+	X(fetches,            "values read from disk")                                             \
+	X(fetches_joined,     "values waited for that another request had asked for")              \
+	X(fetches_again,      "values read once more: moved meanwhile, or damaged")                \
+	X(fetches_failed,     "values that the disk did not give back")                            \
+	X(fetches_corrupt,    "values whose bytes on disk are damaged")                            \
+	X(fetch_timeouts,     "requests that waited too long for the disk")                        \
+	X(busy_fetches,       "BUSY: values being read, and requests that wait for them")          \
+	X(busy_fetch_memory,  "BUSY: memory for values to be read")                                \
 	X(versions_freed,     "versions reclaimed")                                                \
 	X(cache_values,       "large values in memory that this worker brought in, now")           \
 	X(cache_bytes,        "memory that they take, now")                                        \
 	X(cache_hits,         "large values read that were in memory")                             \
+	X(cache_misses,       "large values read that were on disk only")                          \
 	X(cache_evictions,    "large values that left memory and stay on disk")                    \
 	X(versions_held,      "versions that a frozen transaction holds back, now")                \
 	X(txns_frozen,        "transactions frozen for their age")                                 \

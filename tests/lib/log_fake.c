@@ -13,6 +13,9 @@ int log_fake_init(struct log_fake *log, uint64_t records_max, uint64_t bytes_max
 	log->bytes_max = bytes_max;
 	log->records = calloc(records_max, sizeof(*log->records));
 	log->space = malloc(bytes_max);
+	log->shelf = log;
+	log->shelf_logs = 1;
+	log->reads_max = LOG_FAKE_READS;
 	if (log->records && log->space)
 		return 0;
 	log_fake_fini(log);
@@ -64,9 +67,62 @@ static int error(void *arg)
 	return ((struct log_fake *)arg)->error;
 }
 
+/* The bytes of a place, or NULL. */
+static const uint8_t *bytes_at(const struct log_fake *log, uint64_t place, uint32_t bytes)
+{
+	uint64_t at = (uint64_t)place_segment(place) * LOG_FAKE_SEGMENT_BYTES + place_offset(place);
+	const struct log_fake *of = &log->shelf[place_log(place)];
+
+	if (place_log(place) >= log->shelf_logs || at < LOG_FAKE_FIRST_BYTES ||
+	    at - LOG_FAKE_FIRST_BYTES + bytes > of->used)
+		return NULL;
+	return of->space + (at - LOG_FAKE_FIRST_BYTES);
+}
+
+static int begin_read(void *arg, const struct node_read *read)
+{
+	struct log_fake *log = arg;
+
+	log->reads_asked++;
+	if (log->read_refused)
+		return log->read_refused;
+	if (log->stale > 0) {
+		log->stale--;
+		return -ESTALE;
+	}
+	if (log->reading >= log->reads_max)
+		return -EAGAIN;
+	if (!bytes_at(log, read->place, read->bytes))
+		abort(); /* a place where nothing was written */
+	log->reads[log->reading++] = *read;
+	return 0;
+}
+
+int log_fake_read(struct log_fake *log, uint32_t which, uint64_t *tag)
+{
+	struct node_read read = log->reads[which];
+
+	log->reading--;
+	memmove(&log->reads[which], &log->reads[which + 1],
+		(log->reading - which) * sizeof(log->reads[0]));
+	*tag = read.tag;
+	if (log->read_error)
+		return log->read_error;
+	memcpy(read.to, bytes_at(log, read.place, read.bytes), read.bytes);
+	if (log->read_damage > 0) {
+		log->read_damage--;
+		read.to[read.bytes / 2] ^= 4;
+	}
+	return 0;
+}
+
 struct node_log log_fake_ops(struct log_fake *log)
 {
-	return (struct node_log){.log = log, .reserve = reserve, .append = append, .error = error};
+	return (struct node_log){.log = log,
+				 .reserve = reserve,
+				 .append = append,
+				 .error = error,
+				 .read = begin_read};
 }
 
 uint64_t log_fake_sync(struct log_fake *log, uint64_t n)
@@ -87,6 +143,7 @@ void log_fake_crash(struct log_fake *log)
 		log->used = ((uint64_t)(last->data - log->space) + last->bytes + 7) & ~7ull;
 	}
 	log->reserved = 0;
+	log->reading = 0;
 }
 
 int log_fake_replay(const struct log_fake *log, uint32_t number, uint64_t from,

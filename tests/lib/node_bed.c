@@ -38,6 +38,8 @@ static void nodes_open(struct bed *bed)
 		struct node_config config = bed->config;
 		struct node_log log = log_fake_ops(&bed->log[w]);
 
+		if (bed->unread)
+			log.read = NULL;
 		config.worker = w;
 		config.origin = 1 << 8 | w;
 		config.instance_seed += (uint64_t)w << 32;
@@ -58,6 +60,8 @@ void bed_open(struct bed *bed)
 	for (uint32_t w = 0; w < bed->workers; w++) {
 		must(log_fake_init(&bed->log[w], bed->log_records, bed->log_bytes) == 0, "no log");
 		bed->log[w].number = w;
+		bed->log[w].shelf = bed->log;
+		bed->log[w].shelf_logs = bed->workers;
 	}
 	nodes_open(bed);
 }
@@ -109,6 +113,9 @@ enum node_verdict bed_send_bytes(struct bed *bed, uint32_t worker, const uint8_t
 {
 	struct node *node = bed->node[worker];
 
+	answer->in_bytes = n < sizeof(answer->in) ? n : (uint32_t)sizeof(answer->in);
+	memcpy(answer->in, in, answer->in_bytes);
+	answer->again = 0;
 	answer->n = 0;
 	answer->told = 0;
 	node_pass_begin(node, bed->now);
@@ -141,10 +148,64 @@ void bed_durable(struct bed *bed, uint32_t worker, uint64_t n)
 	node_pass_end(bed->node[worker]);
 }
 
+/* node_again_fn */
+static void again(void *arg, void *token)
+{
+	struct bed_answer *answer = token;
+	struct node *node = arg;
+
+	answer->again++;
+	answer->verdict =
+		node_execute(node, answer->in, answer->in_bytes, answer->bytes, &answer->n, answer);
+}
+
+void bed_fetch(struct bed *bed, uint32_t worker, uint32_t n)
+{
+	struct node *node = bed->node[worker];
+
+	node_pass_begin(node, bed->now);
+	for (; n > 0 && bed->log[worker].reading > 0; n--) {
+		uint64_t tag = 0;
+		int result = log_fake_read(&bed->log[worker], 0, &tag);
+
+		node_read_done(node, tag, result);
+	}
+	node_fetched(node, again, node);
+	node_pass_end(node);
+}
+
+struct version *bed_version(struct bed *bed, const char *key)
+{
+	const struct index *index = &bed->store->index;
+	struct key_id id = index_id(index, (const uint8_t *)key, (uint32_t)strlen(key));
+	struct key *k = index_find(index, id, (const uint8_t *)key, (uint32_t)strlen(key));
+
+	must(k != NULL, "no such key");
+	return atomic_load_explicit(&k->newest, memory_order_acquire);
+}
+
+void bed_evict(struct node *node, struct version *version)
+{
+	const uint8_t *value;
+
+	must(version_is_large(version) && version_value(version), "no value to evict");
+	value = cache_take(&node->store->cache, version);
+	atomic_store_explicit(&version->value, NULL, memory_order_relaxed);
+	memory_free(&node->memory, (void *)(uintptr_t)value, version->bytes);
+}
+
+void bed_cold(struct bed *bed, const char *key)
+{
+	bed_evict(bed->node[0], bed_version(bed, key));
+}
+
 void bed_run(struct bed *bed, uint32_t worker, const struct packet *packet,
 	     struct bed_answer *answer)
 {
-	if (bed_send(bed, worker, packet, answer) == NODE_WAIT)
+	bed_send(bed, worker, packet, answer);
+	while (answer->verdict == NODE_FETCH)
+		bed_fetch(bed, worker, UINT32_MAX);
+	if (answer->verdict == NODE_WAIT)
 		bed_durable(bed, worker, UINT64_MAX);
 }
 

@@ -3,7 +3,7 @@
  * node_bed.h - a store with its nodes, each on a fake log, under a clock that the test moves.
  *
  * One thread plays all workers in turn. A request is executed in a pass of its own; what waits for
- * the log stays with its answer until bed_durable().
+ * the log stays with its answer until bed_durable(), what waits for values until bed_fetch().
  */
 #ifndef ABAFT_TESTS_NODE_BED_H
 #define ABAFT_TESTS_NODE_BED_H
@@ -21,6 +21,9 @@
 
 /* An answer, or the place where it will be. Must live until it is told. */
 struct bed_answer {
+	uint8_t in[PACKET_ROOM]; /* the request, as far as it fits */
+	uint32_t in_bytes;
+	uint32_t again; /* how often it was executed again */
 	uint8_t bytes[ABAFT_PACKET_BYTES_MAX];
 	uint32_t n;
 	enum node_verdict verdict;
@@ -32,6 +35,7 @@ struct bed {
 	struct store_config store_config;
 	struct node_config config;
 	uint64_t log_records, log_bytes; /* of each fake log */
+	bool unread;			 /* logs cannot be read, so no value leaves memory */
 	struct store *store;
 	struct node *node[BED_WORKERS_MAX];
 	struct log_fake log[BED_WORKERS_MAX];
@@ -61,7 +65,15 @@ enum node_verdict bed_send_bytes(struct bed *bed, uint32_t worker, const uint8_t
 				 struct bed_answer *answer);
 /* Makes up to n records of the worker's log durable and tells its node. */
 void bed_durable(struct bed *bed, uint32_t worker, uint64_t n);
-/* bed_send(), and bed_durable() of everything if it waits. */
+/* Ends up to n cold reads of the worker, oldest first, and executes what can go on. */
+void bed_fetch(struct bed *bed, uint32_t worker, uint32_t n);
+/* The version's value leaves memory, when no pass is open. It is large, and there. */
+void bed_evict(struct node *node, struct version *version);
+/* That of the key's newest version. */
+void bed_cold(struct bed *bed, const char *key);
+/* Where that version is. */
+struct version *bed_version(struct bed *bed, const char *key);
+/* bed_send(), then bed_fetch() and bed_durable() of everything as long as it waits. */
 void bed_run(struct bed *bed, uint32_t worker, const struct packet *packet,
 	     struct bed_answer *answer);
 void bed_log_failed(struct bed *bed, uint32_t worker, int error);

@@ -309,9 +309,10 @@ static void resends_are_the_same_bytes(void **state)
 static void again_is_tried_again(void **state)
 {
 	struct fake_path *path = *state;
-	static const uint16_t statuses[] = {ABAFT_BUSY, ABAFT_IN_PROGRESS, ABAFT_STOPPING};
+	static const uint16_t statuses[] = {ABAFT_BUSY, ABAFT_IN_PROGRESS, ABAFT_STOPPING,
+					    ABAFT_READ_FAILED};
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		uint64_t busy = path->shared.busy;
 
 		path->node->refuse = statuses[i];
@@ -341,6 +342,33 @@ static void busy_to_the_end(void **state)
 	err = fake_path_run(path, txn);
 	assert_int_equal(err, ABAFT_BUSY);
 	assert_int_equal(abaft_retry_of(err), ABAFT_RETRY_SAME);
+}
+
+/* The disk did not give a value back for a while, and then gave a damaged one. */
+static void reads_that_fail(void **state)
+{
+	struct fake_path *path = *state;
+	struct abaft_txn *txn = fake_path_begin(path, 0, NULL);
+	struct abaft_result got = {0}, end = {0};
+	uint64_t busy = path->shared.busy;
+
+	put(txn, "x", "1", 1);
+	path->node->fail_code = ABAFT_OP_GET;
+	path->node->fail_status = ABAFT_READ_FAILED;
+	path->node->fails = 3;
+	get(txn, "x", back, 1, &got);
+	assert_int_equal(fake_path_run(path, txn), ABAFT_OK);
+	assert_int_equal(got.status, ABAFT_OK);
+	assert_int_equal(path->shared.busy - busy, 3);
+	path->node->fail_status = ABAFT_CORRUPT;
+	path->node->fails = 1;
+	get(txn, "x", back, 1, &got);
+	commit(txn, &end);
+	assert_int_equal(fake_path_run(path, txn), ABAFT_CORRUPT);
+	assert_int_equal(got.status, ABAFT_CORRUPT);
+	assert_int_equal(end.status, ABAFT_SKIPPED);
+	assert_int_equal(path->shared.busy - busy, 3);
+	assert_int_equal(fake_node_commits(path->node), 0);
 }
 
 static void first_failure_ends_it(void **state)
@@ -552,7 +580,7 @@ static void malformed_answers_are_told(void **state)
 		{10, 1, ABAFT_PROTOCOL},			     /* fewer results */
 		{10, 3, ABAFT_PROTOCOL},			     /* more */
 		{HEAD, ABAFT_OP_GET, ABAFT_PROTOCOL},		     /* another operation's */
-		{HEAD + 2, 20, ABAFT_PROTOCOL},			     /* no status of a node's */
+		{HEAD + 2, ABAFT_CORRUPT + 1, ABAFT_PROTOCOL},	     /* no status of a node's */
 		{HEAD + 2, ABAFT_TIMEOUT, ABAFT_PROTOCOL},	     /* one of the client's own */
 		{HEAD + 2, ABAFT_SKIPPED, ABAFT_PROTOCOL},	     /* after nothing failed */
 		{HEAD + 2, ABAFT_NOT_FOUND, ABAFT_PROTOCOL},	     /* of a PUT */
@@ -614,7 +642,8 @@ static void malformed_parts_are_told(void **state)
 
 static void refusals_need_a_reason_of_the_nodes(void **state)
 {
-	static const uint16_t statuses[] = {ABAFT_NOT_FOUND, ABAFT_SKIPPED, 20, ABAFT_TIMEOUT, 999};
+	static const uint16_t statuses[] = {ABAFT_NOT_FOUND, ABAFT_SKIPPED, ABAFT_CORRUPT + 1,
+					    ABAFT_TIMEOUT, 999};
 	struct fake_path *path = *state;
 
 	for (size_t i = 0; i < 6; i++) {
@@ -649,6 +678,7 @@ int main(void)
 		CASE(resends_are_the_same_bytes),
 		CASE(again_is_tried_again),
 		CASE(busy_to_the_end),
+		CASE(reads_that_fail),
 		CASE(first_failure_ends_it),
 		CASE(nothing_follows_an_end),
 		CASE(lost_commit_answer_is_a_repeat),

@@ -24,6 +24,7 @@ static int setup(void **state)
 	bed_defaults(&bed, 1);
 	bed.store_config.keys_max = KEYS_MAX;
 	bed.config.outcomes_max = 1u << 18;
+	bed.unread = true;
 	bed_open(&bed);
 	return 0;
 }
