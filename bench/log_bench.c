@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * log_bench.c - how fast one commit log takes groups of one length: `log_bench DIR BYTES COUNT
- * DEPTH [zeroing]`.
+ * DEPTH [zeroing|dsync]`.
  *
  * Appends COUNT records, each filling a group of BYTES, with at most DEPTH not durable, and prints
  * one line: groups per second, bytes per second, latency from append to durable. Sleeps on the
  * log's descriptor like an idle worker. Without `zeroing` all segments are made before the clock
  * starts, like the prewritten file of the yardstick; with it they are made meanwhile, as in a node.
- * bench/log_fio runs it beside fio.
+ * With `dsync` each write is durable by itself. bench/log_fio runs it beside fio.
  */
 #include <errno.h>
 #include <poll.h>
@@ -124,10 +124,12 @@ int main(int argc, char **argv)
 	struct log_config config = {.segment_bytes = ABAFT_LOG_SEGMENT_BYTES_DEFAULT, .sync = true};
 	struct bench bench = {0};
 	uint64_t begin_ns;
+	bool zeroing = argc > 5 && strcmp(argv[5], "zeroing") == 0;
 	char why[512];
 
-	if (argc < 5) {
-		fprintf(stderr, "usage: log_bench DIR BYTES COUNT DEPTH [zeroing]\n");
+	config.dsync = argc > 5 && strcmp(argv[5], "dsync") == 0;
+	if (argc < 5 || (argc > 5 && !zeroing && !config.dsync)) {
+		fprintf(stderr, "usage: log_bench DIR BYTES COUNT DEPTH [zeroing|dsync]\n");
 		return 2;
 	}
 	config.dir = argv[1];
@@ -140,7 +142,7 @@ int main(int argc, char **argv)
 			ABAFT_LOG_GROUP_BYTES_MAX, DEPTH_MAX);
 		return 2;
 	}
-	if (argc == 5 && plan(&config, &bench))
+	if (!zeroing && plan(&config, &bench))
 		return 1;
 	bench.appended_ns = calloc(bench.count, sizeof(uint64_t));
 	bench.latency_ns = calloc(bench.count, sizeof(uint64_t));
@@ -150,7 +152,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "log_bench: %s\n", why);
 		return 1;
 	}
-	if (argc == 5)
+	if (!zeroing)
 		wait_for_segments(bench.log, &config);
 	begin_ns = now_ns();
 	run(&bench);

@@ -90,6 +90,10 @@ static const struct key keys[] = {
 	 "Bytes per second that cleaning may read while there is room on the disk. 0: no limit."},
 	{"sync", KEY_BOOL, AT(sync), 0, 1, "yes",
 	 "Acknowledge commits only after fdatasync. `no` loses commits: for benchmarks alone."},
+	{"dsync", KEY_BOOL, AT(dsync), 0, 1, "no",
+	 "Make each log write durable by itself (RWF_DSYNC) instead of an fdatasync behind it. "
+	 "Faster "
+	 "where cores are free beside the workers, far slower where they are not: measure."},
 	{"huge-pages", KEY_BOOL, AT(huge_pages), 0, 1, "no",
 	 "Use huge pages for packets and values; they must have been set aside."},
 	{"poll", KEY_BOOL, AT(poll), 0, 1, "no",

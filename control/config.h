@@ -49,6 +49,7 @@ struct config {
 	uint64_t clean_below; /* percent */
 	uint64_t clean_rate;
 	bool sync;
+	bool dsync;
 	bool huge_pages;
 	bool poll;
 	/* Where each key of the table was set: a line of the file, 0 = not there. */

@@ -110,7 +110,8 @@ static int start_logs(struct daemon *d, char *why)
 {
 	struct log_config log = {.dir = d->config->data_dir,
 				 .segment_bytes = d->config->segment_bytes,
-				 .sync = d->config->sync};
+				 .sync = d->config->sync,
+				 .dsync = d->config->dsync};
 	int err = shelf_create(&d->shelf, d->config->log_bytes_max, config_log_reserve(d->config));
 
 	if (err != 0) {

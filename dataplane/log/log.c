@@ -94,6 +94,7 @@ struct log {
 	bool gathering;		/* group next - 1 is open */
 	bool sealed;		/* nothing was written behind a seal */
 	bool sync;
+	bool dsync;
 	struct log_stats stats;
 };
 
@@ -264,6 +265,7 @@ static void write_group(struct log *log, uint16_t flags)
 		.offset = group->offset,
 		.tag = sequence,
 		.sync = log->sync,
+		.dsync = log->dsync,
 	};
 
 	*header = (struct group_header){
@@ -595,6 +597,7 @@ int log_open_on(struct log **out, struct logdev *dev, const struct log_config *c
 	log->shelf = config->shelf;
 	log->number = config->number;
 	log->sync = config->sync;
+	log->dsync = config->dsync;
 	log->group_bytes_max = config->segment_bytes < ABAFT_LOG_GROUP_BYTES_MAX
 				       ? (uint32_t)config->segment_bytes
 				       : ABAFT_LOG_GROUP_BYTES_MAX;

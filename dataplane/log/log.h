@@ -32,6 +32,7 @@ struct log_config {
 	uint64_t segment_bytes;	 /* multiple of ABAFT_LOG_BLOCK_BYTES */
 	uint32_t segments_ahead; /* made ready before they are needed; 0: a good number */
 	bool sync;		 /* false: benchmarks only, acknowledges without fdatasync */
+	bool dsync;		 /* each write is durable by itself instead of a sync behind it */
 	struct shelf *shelf;	 /* of all logs; NULL: never read from or cleaned, no bound */
 	/* Takes no records and makes no segments: a log that is only read and cleaned. Of log.h's
 	 * calls only log_mark(), log_stats(), log_free_segment() and log_close() are for it. */

@@ -6,8 +6,8 @@
  * the simulated disk of the tests (tests/lib/logdev_sim.c), which loses, tears and fails what a
  * real one may. What a device promises:
  *
- * I1. What `write` names is durable once its completion says 0: the bytes are written, then the
- *     file is synced, then the completion is given. Completions come in any order.
+ * I1. What `write` names is durable once its completion says 0: the bytes are written, then they
+ *     or the whole file are synced, then the completion is given. Completions come in any order.
  * I2. Until then any of its 512-byte sectors may or may not survive a crash, in any combination;
  *     other sectors are not touched.
  * I3. `create` gives the file its name only when its zeros are durable, and returns when its name
@@ -35,6 +35,7 @@ struct logdev_write {
 	uint64_t offset; /* in the segment; a multiple of the block */
 	uint64_t tag;	 /* comes back */
 	bool sync;	 /* false: done when written (benchmarks) */
+	bool dsync;	 /* with sync: by the write's own flag, not by syncing the file */
 };
 
 struct logdev_fetch {

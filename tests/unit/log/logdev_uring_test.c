@@ -143,13 +143,33 @@ static void round_trip(void **state)
 	log_close(log);
 }
 
-/* One record at a time: each is woken for by the descriptor alone. */
-static void sleeper_wakes(void **state)
+/* Two writers in turn, each write durable by itself in one, the file synced behind it in the other.
+ */
+static void durable_by_either_way(void **state)
 {
 	struct log_config config = config_of(state);
 	uint64_t last;
-	struct log *log = reopen(&config, &last);
 
+	for (uint64_t from = 1; from < 200; from += 50) {
+		struct log *log;
+
+		config.dsync = !config.dsync;
+		log = reopen(&config, &last);
+		assert_int_equal(last, from - 1);
+		run(log, from, from + 49);
+		log_close(log);
+	}
+}
+
+/* One record at a time: each is woken for by the descriptor alone. */
+static void sleeper_wakes_by(void **state, bool dsync)
+{
+	struct log_config config = config_of(state);
+	uint64_t last;
+	struct log *log;
+
+	config.dsync = dsync;
+	log = reopen(&config, &last);
 	for (uint64_t i = 1; i <= 50; i++) {
 		assert_true(append(log, i));
 		log_submit(log, (struct now){0});
@@ -157,6 +177,16 @@ static void sleeper_wakes(void **state)
 			sleep_on(log);
 	}
 	log_close(log);
+}
+
+static void sleeper_wakes(void **state)
+{
+	sleeper_wakes_by(state, false);
+}
+
+static void sleeper_wakes_of_dsync(void **state)
+{
+	sleeper_wakes_by(state, true);
 }
 
 static void *own(void *arg)
@@ -605,7 +635,9 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup_open, scratch_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(round_trip),
+		CASE(durable_by_either_way),
 		CASE(sleeper_wakes),
+		CASE(sleeper_wakes_of_dsync),
 		CASE(opener_hands_over_to_owner),
 		CASE(kill_loses_nothing),
 		CASE(log_is_used_by_one),
