@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A node whose real disk fails, gets stuck, fills up, or becomes read-only: what was acknowledged is
-never lost, nothing is acknowledged that is not durable, and reads go on where they can."""
+"""A node whose real disk fails, gets stuck, fills up, or becomes read-only: what was acknowledged
+is never lost, nothing is acknowledged that is not durable, and reads go on where they can."""
 import os
 import sys
 import time
