@@ -3,8 +3,8 @@
  * worker.c - the loop. One pass:
  *
  *	clocks - rx burst: parse all, prefetch for all, route each - requests of other workers -
- *	slots that come back - log completions, which answer parked commits - one log submission -
- *	timers - tx
+ *	slots that come back - log completions, which answer parked commits and bring values back -
+ *	requests that waited for these - one log submission - timers - tx
  *
  * A pass never waits for more to come. Idle, the worker spins, then pauses, then sleeps on the
  * port, the log and its wake-up descriptor together.
@@ -24,6 +24,7 @@
 #include <abaft/wire.h>
 
 #include "dataplane/core/node.h"
+#include "dataplane/damage.h"
 #include "dataplane/log/log.h"
 #include "dataplane/net/frame.h"
 #include "dataplane/net/host.h"
@@ -38,7 +39,7 @@
 /* Idle for less than this: look again after a pause instruction or a few. */
 #define PAUSE_US      40
 #define PAUSES	      32
-/* A sync takes 100 us or more and needs the CPU for the kernel's own threads. */
+/* A sync or a read takes 100 us or more and needs the CPU for the kernel's own threads. */
 #define LOG_SPIN_US   5
 #define YIELD_US      20
 /* Ports without a descriptor are looked at this often in sleep, slower the longer it is idle. */
@@ -50,6 +51,8 @@
 #define DRAIN_NAP_US  2000
 #define SLEEP_US_MAX  UINT64_C(60000000)
 #define TX_FRAMES     64
+/* Cold reads that have ended, taken at a time. */
+#define READS_DONE    64
 /* Requests taken from one peer in one pass. */
 #define BORROW_BURST  ABAFT_BURST
 
@@ -68,9 +71,10 @@ struct worker {
 	struct slot *slots;
 	struct slot *free;
 	uint32_t slots_free;
-	uint32_t parked; /* answers that wait for the log */
-	uint32_t lent;	 /* slots of ours with other workers */
-	uint64_t wake;	 /* workers to wake at the end of the pass */
+	uint32_t parked;   /* answers that wait for the log */
+	uint32_t fetching; /* requests that wait for values */
+	uint32_t lent;	   /* slots of ours with other workers */
+	uint64_t wake;	   /* workers to wake at the end of the pass */
 	uint64_t durable;
 	uint64_t now_us; /* monotonic, of this pass */
 	uint64_t start_us, work_us, yield_us, stop_us;
@@ -81,6 +85,7 @@ struct worker {
 	bool closed; /* refuses every request */
 	bool quiet;
 	bool drained;
+	struct damage damage;
 	uint32_t tx_count;
 	struct frame tx[TX_FRAMES];
 	uint8_t scratch[ABAFT_PACKET_BYTES_MAX];
@@ -172,20 +177,17 @@ static void slot_refuse(struct worker *w, struct slot *slot, enum abaft_error st
 	slot_finish(w, slot);
 }
 
-/* Runs a request that is ours. */
-static void slot_execute(struct worker *w, struct slot *slot)
+/* The first time, or once more when its values are here: until then it stays in its frame. */
+static void slot_run(struct worker *w, struct slot *slot)
 {
 	uint32_t bytes = 0;
-	enum node_verdict verdict;
+	enum node_verdict verdict = node_execute(w->config.node, slot_payload(slot),
+						 slot->view.payload_len, w->scratch, &bytes, slot);
 
-	w->worked = true;
-	w->counters.requests++;
-	if (w->closed) {
-		slot_refuse(w, slot, ABAFT_STOPPING);
+	if (verdict == NODE_FETCH) {
+		w->fetching++;
 		return;
 	}
-	verdict = node_execute(w->config.node, slot_payload(slot), slot->view.payload_len,
-			       w->scratch, &bytes, slot);
 	if (verdict == NODE_DROP)
 		bytes = 0;
 	slot->answer_bytes = bytes;
@@ -194,6 +196,27 @@ static void slot_execute(struct worker *w, struct slot *slot)
 		w->parked++;
 	else
 		slot_finish(w, slot);
+}
+
+/* A request that is ours. */
+static void slot_execute(struct worker *w, struct slot *slot)
+{
+	w->worked = true;
+	w->counters.requests++;
+	if (w->closed)
+		slot_refuse(w, slot, ABAFT_STOPPING);
+	else
+		slot_run(w, slot);
+}
+
+/* node_again_fn */
+static void slot_again(void *arg, void *token)
+{
+	struct worker *w = arg;
+
+	w->worked = true;
+	w->fetching--;
+	slot_run(w, token);
 }
 
 /* Runs a request of our port or hands it to its owner. */
@@ -372,6 +395,21 @@ static void note_log_error(struct worker *w, int err)
 	ck_pr_store_int(&w->log_error, err);
 }
 
+static void serve_reads(struct worker *w)
+{
+	struct log_read_done done[READS_DONE];
+	uint32_t count;
+
+	do {
+		count = log_read_done(w->config.log, done, READS_DONE);
+		for (uint32_t i = 0; i < count; i++)
+			node_read_done(w->config.node, done[i].tag, done[i].result);
+		w->worked |= count != 0;
+	} while (count == READS_DONE);
+	node_fetched(w->config.node, slot_again, w);
+	damage_publish(&w->damage, node_damage(w->config.node));
+}
+
 static void serve_log(struct worker *w, struct now now)
 {
 	uint64_t durable = log_poll(w->config.log);
@@ -382,6 +420,7 @@ static void serve_log(struct worker *w, struct now now)
 		w->worked = true;
 		node_durable(w->config.node, durable, commit_done, w);
 	}
+	serve_reads(w);
 	if (w->config.post != NULL && post_serve(w->config.post, w->config.node, w->config.log))
 		w->worked = true;
 	err = log_error(w->config.log);
@@ -453,20 +492,21 @@ static void sleep_now(struct worker *w)
 static void idle(struct worker *w)
 {
 	uint64_t idle_us = w->now_us - w->work_us;
+	bool disk = log_busy(w->config.log) || w->fetching != 0;
 
 	if (w->worked) {
 		w->work_us = w->now_us;
 		idle_us = 0;
 	}
 	/* The kernel's threads that end a sync may wait for this core; other workers' too. */
-	if (w->config.yield && (w->config.workers > 1 || log_busy(w->config.log)) &&
+	if (w->config.yield && (w->config.workers > 1 || disk) &&
 	    w->now_us - w->yield_us >= YIELD_US) {
 		sched_yield();
 		w->yield_us = w->now_us;
 	}
-	if (w->config.poll || idle_us < (log_busy(w->config.log) ? LOG_SPIN_US : SPIN_US))
+	if (w->config.poll || idle_us < (disk ? LOG_SPIN_US : SPIN_US))
 		return;
-	if (idle_us < PAUSE_US && !log_busy(w->config.log)) {
+	if (idle_us < PAUSE_US && !disk) {
 		for (int i = 0; i < PAUSES; i++)
 			ck_pr_stall();
 		return;
@@ -490,7 +530,8 @@ static void drain(struct worker *w)
 	w->closed |= late;
 	if (!w->closed && ck_pr_load_32(&group->quiet) != w->config.workers)
 		return;
-	if (w->drained || w->parked != 0 || w->lent != 0 || log_busy(w->config.log))
+	if (w->drained || w->parked != 0 || w->fetching != 0 || w->lent != 0 ||
+	    log_busy(w->config.log))
 		return;
 	w->closed = true;
 	w->drained = true;
@@ -547,6 +588,14 @@ static int lend_error(void *log)
 	return log_error(log);
 }
 
+static int lend_read(void *log, const struct node_read *read)
+{
+	struct log_read wanted = {
+		.place = read->place, .bytes = read->bytes, .to = read->to, .tag = read->tag};
+
+	return log_read(log, &wanted);
+}
+
 /* node_info_fn */
 static uint32_t info(void *arg, char *text, uint32_t text_bytes)
 {
@@ -557,6 +606,8 @@ static uint32_t info(void *arg, char *text, uint32_t text_bytes)
 		.worker = w->config.number,
 		.workers = w->config.workers,
 		.parked = w->parked,
+		.fetching = w->fetching,
+		.damage = node_damage(w->config.node),
 		.lent = w->lent,
 		.tx_dropped = w->config.port == NULL ? 0 : w->config.port->tx_dropped,
 		.log_error = w->log_error,
@@ -574,8 +625,9 @@ int worker_create(struct worker **out, const struct worker_config *config)
 	struct node_log lent = {.log = config->log,
 				.reserve = lend_reserve,
 				.append = lend_append,
-				.error = lend_error};
-	uint32_t slots = ABAFT_COMMITS_PENDING_MAX + ABAFT_BURST +
+				.error = lend_error,
+				.read = lend_read};
+	uint32_t slots = ABAFT_COMMITS_PENDING_MAX + ABAFT_FETCH_WAITERS_MAX + ABAFT_BURST +
 			 (config->workers - 1) * (ABAFT_HANDOVER_RING - 1);
 	struct worker *w = calloc(1, sizeof(*w));
 
@@ -607,6 +659,11 @@ void worker_destroy(struct worker *w)
 const struct worker_counters *worker_counters(const struct worker *w)
 {
 	return &w->counters;
+}
+
+bool worker_damage(const struct worker *w, struct node_damage *out)
+{
+	return damage_read(&w->damage, out);
 }
 
 int worker_log_error(const struct worker *w)

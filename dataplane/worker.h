@@ -11,13 +11,16 @@
  *  I1. A frame belongs to the worker whose port received it (its home) from rx to tx or release.
  *      It travels in a slot; a slot lent to another worker always comes back (handover.h I2, I3).
  *  I2. Slots never run out in mid-burst: a worker holds at most ABAFT_COMMITS_PENDING_MAX parked
- *      answers of its own (the core answers BUSY beyond), what it lent (bounded by the rings), and
- *      one burst; that many slots are made, and a burst takes no more frames than slots are free.
+ *      answers of its own and ABAFT_FETCH_WAITERS_MAX requests that wait for values (the core
+ *      answers BUSY beyond), what it lent (bounded by the rings), and one burst; that many slots
+ *      are made, and a burst takes no more frames than slots are free.
  *  I3. The store is touched only between node_pass_begin() and node_pass_end(); a sleeping worker
  *      is outside of a pass.
  *  I4. A worker that has said it is drained has nothing parked, nothing in its log's flight
  *      and nothing lent, and lends no more. So when all have said it, every ring is empty
- *      and every frame was sent or released.
+ *      and every frame was sent or released. A request waits for values ABAFT_FETCH_MS_MAX at
+ *      most, so that does not take for ever; the disk may still be reading into the store's
+ *      memory, which must outlive the log.
  */
 #ifndef ABAFT_DATAPLANE_WORKER_H
 #define ABAFT_DATAPLANE_WORKER_H
@@ -31,6 +34,7 @@ struct worker;
 struct port;
 struct post;
 struct node;
+struct node_damage;
 struct log;
 struct handover;
 struct host;
@@ -83,6 +87,9 @@ const struct worker_counters *worker_counters(const struct worker *worker);
 int worker_log_error(const struct worker *worker);
 /* Why, while that is -ENOSPC, the log found no room (log_stats.no_room). Any thread. */
 int worker_log_no_room(const struct worker *worker);
+/* The value on disk that the worker found damaged last; false: none. `count` tells a new one. Any
+ * thread. */
+bool worker_damage(const struct worker *worker, struct node_damage *out);
 /* Of all: a failed log's errno before a full one's, else 0. `no_room` as above, of the same log. */
 int workers_log_error(struct worker *const workers[], uint32_t count, int *no_room);
 

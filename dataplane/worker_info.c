@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "dataplane/core/place.h"
+
 struct text {
 	char *at;
 	uint32_t bytes, room;
@@ -34,6 +36,23 @@ static void line(struct text *text, const char *name, uint64_t value)
 	line_text(text, name, number);
 }
 
+/* Where the value stands that was found damaged last, and its key in hexadecimal, as far as it is
+ * known. */
+static void damage_lines(struct text *text, const struct node_damage *damage)
+{
+	char key[2 * NODE_DAMAGE_KEY_BYTES + 1] = "-", padded[sizeof(key)];
+	uint32_t bytes = damage ? damage->key_bytes : 0;
+
+	for (uint32_t i = 0; i < bytes && i < NODE_DAMAGE_KEY_BYTES; i++)
+		snprintf(key + (size_t)2 * i, 3, "%02x", damage->key[i]);
+	line(text, "damaged_log", damage ? place_log(damage->place) : 0);
+	line(text, "damaged_segment", damage ? place_segment(damage->place) : 0);
+	line(text, "damaged_offset", damage ? place_offset(damage->place) : 0);
+	line(text, "damaged_key_bytes", bytes);
+	snprintf(padded, sizeof(padded), "%-*s", (int)sizeof(key) - 1, key);
+	line_text(text, "damaged_key", padded);
+}
+
 uint32_t worker_info(const struct worker_facts *facts, char *out, uint32_t out_bytes)
 {
 	struct text text = {.at = out, .room = out_bytes};
@@ -56,6 +75,7 @@ uint32_t worker_info(const struct worker_facts *facts, char *out, uint32_t out_b
 	}
 #undef LINE
 	line(&text, "commits_waiting", facts->parked);
+	line(&text, "requests_fetching", facts->fetching);
 	line(&text, "requests_lent", facts->lent);
 	line(&text, "tx_dropped", facts->tx_dropped);
 	line(&text, "log_records", facts->log.records);
@@ -66,5 +86,6 @@ uint32_t worker_info(const struct worker_facts *facts, char *out, uint32_t out_b
 	line(&text, "log_in_flight_max", facts->log.in_flight_max);
 	line(&text, "log_error", (uint64_t)(facts->log_error < 0 ? -facts->log_error : 0));
 	line(&text, "log_no_room", (uint64_t)(facts->log.no_room < 0 ? -facts->log.no_room : 0));
+	damage_lines(&text, facts->damage);
 	return text.bytes;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * worker_info.h - a worker's facts and counters as text, for INFO requests: lines "name value\n".
- * A number stands at the end of 20 columns, so that the text never changes its length.
+ * A number stands at the end of 20 columns, so that the text never changes its length. What is
+ * known of a damaged value is 0 and "-" where there is none.
  *
  * Pure; called by the worker's own thread.
  */
@@ -12,15 +13,17 @@
 
 #include <abaft/telemetry.h>
 
+#include "dataplane/core/node.h"
 #include "dataplane/log/log.h"
 
 struct worker_facts {
 	const char *version;
 	uint64_t uptime_s;
 	uint32_t worker, workers;
-	uint32_t parked, lent;
+	uint32_t parked, fetching, lent;
 	uint64_t tx_dropped;
 	int log_error;
+	const struct node_damage *damage; /* NULL: none */
 	const struct worker_counters *counters;
 	const struct node_counters *node;
 	const struct steer_counters *steer; /* NULL: the kernel steers */

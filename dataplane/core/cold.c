@@ -113,6 +113,7 @@ static void note_damage(struct node *node, const struct op *op, const struct fet
 {
 	struct node_damage *damage = &node->damage;
 
+	damage->count++;
 	damage->place = fetch->place;
 	damage->key_bytes = op->key_bytes;
 	memcpy(damage->key, op->key,
@@ -267,5 +268,5 @@ void node_fetched(struct node *node, node_again_fn again, void *arg)
 
 const struct node_damage *node_damage(const struct node *node)
 {
-	return node->damage.place == PLACE_NONE ? NULL : &node->damage;
+	return node->damage.count == 0 ? NULL : &node->damage;
 }

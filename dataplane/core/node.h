@@ -139,6 +139,7 @@ void node_fetched(struct node *node, node_again_fn again, void *arg);
 /* The value that was found damaged last: its place, and its key as far as it fits. */
 #define NODE_DAMAGE_KEY_BYTES 32
 struct node_damage {
+	uint64_t count; /* of damaged values found, some of them more than once */
 	uint64_t place;
 	uint32_t key_bytes; /* of the whole key */
 	uint8_t key[NODE_DAMAGE_KEY_BYTES];

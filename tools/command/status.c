@@ -57,6 +57,14 @@ static struct status_row *status_row(struct status_table *table, const char *nam
 	return row;
 }
 
+/* Without the blanks that fill up a text of constant length. */
+static int text_bytes(const char *text, size_t bytes)
+{
+	while (bytes > 0 && text[bytes - 1] == ' ')
+		bytes--;
+	return (int)bytes;
+}
+
 bool status_take(struct status_table *table, uint32_t worker, const char *text)
 {
 	if (!table->rows)
@@ -73,7 +81,7 @@ bool status_take(struct status_table *table, uint32_t worker, const char *text)
 			if (!row)
 				return false;
 			snprintf(row->value[worker], STATUS_VALUE_BYTES, "%.*s",
-				 (int)(line - name - 1), text + name + 1);
+				 text_bytes(text + name + 1, line - name - 1), text + name + 1);
 		}
 		text += line + (text[line] == '\n');
 	}
@@ -115,6 +123,39 @@ static void print_row(const struct status_table *table, const struct status_row 
 	fputc('\n', file);
 }
 
+static const char *value_of(const struct status_table *table, const char *name, uint32_t worker)
+{
+	for (unsigned int i = 0; i < table->count; i++)
+		if (!strcmp(table->rows[i].name, name))
+			return table->rows[i].value[worker];
+	return "";
+}
+
+static unsigned long number_of(const struct status_table *table, const char *name, uint32_t worker)
+{
+	return strtoul(value_of(table, name, worker), NULL, 10);
+}
+
+/* A sentence for each worker that has met a damaged value. */
+static void print_damage(const struct status_table *table, FILE *file)
+{
+	for (uint32_t w = 0; w < table->workers; w++) {
+		const char *key = value_of(table, "damaged_key", w);
+
+		if (!*key || !strcmp(key, "-"))
+			continue;
+		fprintf(file,
+			"\nThe value of a key is damaged on disk, says worker %u: key %s%s "
+			"(hexadecimal), in log-%03lu/seg-%08lx at byte %lu. Reads of it get "
+			"CORRUPT "
+			"until it is written anew.\n",
+			w, key,
+			strlen(key) / 2 < number_of(table, "damaged_key_bytes", w) ? "..." : "",
+			number_of(table, "damaged_log", w), number_of(table, "damaged_segment", w),
+			number_of(table, "damaged_offset", w));
+	}
+}
+
 void status_print(const struct status_table *table, FILE *file, bool all)
 {
 	fprintf(file, "%-20s %16s", "", table->workers > 1 ? "node" : "worker 0");
@@ -123,8 +164,10 @@ void status_print(const struct status_table *table, FILE *file, bool all)
 			fprintf(file, " %14s%2u", "worker", w);
 	fputc('\n', file);
 	for (unsigned int i = 0; i < table->count; i++)
-		if (all || !table->rows[i].counter || table->rows[i].sum)
+		if (strncmp(table->rows[i].name, "damaged_", 8) != 0 &&
+		    (all || !table->rows[i].counter || table->rows[i].sum))
 			print_row(table, &table->rows[i], file);
+	print_damage(table, file);
 }
 
 static void json_value(cJSON *object, const char *name, const char *text)

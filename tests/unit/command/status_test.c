@@ -57,6 +57,28 @@ static void the_table_is_readable(void **state)
 	status_free(&table);
 }
 
+static void a_damaged_value_is_a_sentence(void **state)
+{
+	struct status_table table = {.workers = 2};
+	char text[2048] = "";
+	FILE *file = fmemopen(text, sizeof(text), "w");
+
+	assert_true(status_take(&table, 0,
+				"damaged_log 0\ndamaged_segment 0\ndamaged_offset 0\n"
+				"damaged_key_bytes 0\ndamaged_key -    \n"));
+	assert_true(status_take(&table, 1,
+				"damaged_log   64\ndamaged_segment  26\ndamaged_offset  4242\n"
+				"damaged_key_bytes 3\ndamaged_key 6b31   \n"));
+	status_sum(&table);
+	status_print(&table, file, false);
+	fclose(file);
+	assert_non_null(strstr(text, "worker 1: key 6b31... (hexadecimal), in log-064/seg-0000001a "
+				     "at byte 4242."));
+	assert_null(strstr(text, "worker 0: key"));
+	assert_null(strstr(text, "damaged_"));
+	status_free(&table);
+}
+
 static void json_has_the_node_and_its_workers(void **state)
 {
 	struct status_table table;
@@ -103,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counters_are_summed),
 		cmocka_unit_test(the_table_is_readable),
+		cmocka_unit_test(a_damaged_value_is_a_sentence),
 		cmocka_unit_test(json_has_the_node_and_its_workers),
 		cmocka_unit_test(too_many_names_are_refused),
 		cmocka_unit_test(broken_lines_are_passed_over),

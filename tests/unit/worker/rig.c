@@ -158,6 +158,16 @@ void rig_hold_reads(struct rig *rig, uint32_t worker, bool held)
 	pthread_mutex_unlock(&log->lock);
 }
 
+void rig_damage(struct rig *rig, uint32_t worker)
+{
+	struct log *log = &rig->log[worker];
+
+	pthread_mutex_lock(&log->lock);
+	for (uint32_t at = FILE_BEGIN; at < log->used; at++)
+		log->file[at] ^= 1;
+	pthread_mutex_unlock(&log->lock);
+}
+
 void rig_fail(struct rig *rig, uint32_t worker, int error)
 {
 	__atomic_store_n(&rig->log[worker].error, error, __ATOMIC_RELEASE);
@@ -355,10 +365,13 @@ static void *run_worker(void *arg)
 	return NULL;
 }
 
-void rig_start(struct rig *rig, uint32_t workers)
+static void start(struct rig *rig, uint32_t workers, uint64_t cache_bytes)
 {
-	struct store_config store = {
-		.workers = workers, .keys_max = 16384, .memory_bytes = 64 << 20, .seed = 5};
+	struct store_config store = {.workers = workers,
+				     .keys_max = 16384,
+				     .memory_bytes = 64 << 20,
+				     .cache_bytes = cache_bytes,
+				     .seed = 5};
 
 	memset(rig, 0, sizeof(*rig));
 	rig->workers = workers;
@@ -377,6 +390,16 @@ void rig_start(struct rig *rig, uint32_t workers)
 		*run = (struct run){rig->worker[w], &rig->ended[w]};
 		assert_int_equal(pthread_create(&rig->thread[w], NULL, run_worker, run), 0);
 	}
+}
+
+void rig_start(struct rig *rig, uint32_t workers)
+{
+	start(rig, workers, 0);
+}
+
+void rig_start_cold(struct rig *rig, uint32_t workers)
+{
+	start(rig, workers, 1);
 }
 
 void rig_stop(struct rig *rig)

@@ -72,6 +72,8 @@ struct rig {
 };
 
 void rig_start(struct rig *rig, uint32_t workers);
+/* The same, and no large value stays in memory. A worker can only read back what it wrote. */
+void rig_start_cold(struct rig *rig, uint32_t workers);
 /* Stops, joins; fails the test unless every frame made was sent or released. */
 void rig_stop(struct rig *rig);
 /* A UUIDv7 of now that this worker owns. */
@@ -90,6 +92,8 @@ int rig_status(struct rig *rig, uint32_t i);
 uint32_t rig_count(struct rig *rig, int status);
 void rig_hold(struct rig *rig, uint32_t worker, bool held);
 void rig_hold_reads(struct rig *rig, uint32_t worker, bool held);
+/* Turns bits of all that the worker's log holds. */
+void rig_damage(struct rig *rig, uint32_t worker);
 void rig_fail(struct rig *rig, uint32_t worker, int error);
 /* Asks worker 0 and waits for its answer (bounded). */
 bool rig_ask(struct rig *rig, enum post_question question);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * worker_test.c - the data plane's loop: answers, waiting for the log, hand-over and its limit,
- * failures of the log, and the end.
+ * worker_test.c - the data plane's loop: answers, waiting for the log, values on disk, hand-over
+ * and its limit, failures of the log, and the end.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -17,6 +17,8 @@
 #include <abaft/error.h>
 #include <abaft/limits.h>
 
+#include "dataplane/core/node.h"
+#include "dataplane/core/place.h"
 #include "tests/lib/core_packet.h"
 #include "tests/unit/worker/rig.h"
 
@@ -347,11 +349,133 @@ static void wrong_checksums_are_dropped(void **state)
 	assert_int_equal(counters(0)->drop_checksum, 1);
 }
 
+#define LARGE 600
+
+/* Commits a value that leaves memory at once, as the first answer. */
+static void start_with_cold_value(uint32_t workers, uint32_t worker)
+{
+	static char value[LARGE + 1];
+
+	memset(value, 'v', LARGE);
+	rig_start_cold(&rig, workers);
+	send_txn(worker, "key", value);
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	assert_int_equal(rig_status(&rig, 0), ABAFT_OK);
+}
+
+static void assert_cold_value(uint32_t i)
+{
+	const struct frame *frame = &rig.port.sent[i];
+	struct reply_result result;
+	struct reply reply;
+
+	assert_true(reply_open(&reply, frame->data + 42, frame->len - 42));
+	assert_true(reply_next(&reply, &result));
+	assert_int_equal(result.status, ABAFT_OK);
+	assert_int_equal(result.data_bytes, LARGE);
+	for (uint32_t at = 0; at < LARGE; at++)
+		assert_int_equal(result.data[at], 'v');
+}
+
+static void values_come_back_from_disk(void **state)
+{
+	start_with_cold_value(1, 0);
+	rig_hold_reads(&rig, 0, true);
+	send_txn(0, "key", NULL);
+	send_txn(0, "key", NULL);
+	send_txn(0, "other", NULL); /* others do not wait */
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	usleep(20000); /* it sleeps, and is woken by the log */
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	rig_hold_reads(&rig, 0, false);
+	assert_int_equal(rig_wait_sent(&rig, 4), 4);
+	assert_cold_value(2);
+	assert_cold_value(3);
+	rig_stop(&rig);
+	assert_int_equal(rig.node_counters[0].fetches, 1);
+	assert_int_equal(counters(0)->requests, 4);
+}
+
+static void borrowed_requests_wait_for_values_too(void **state)
+{
+	start_with_cold_value(2, 1);
+	rig_hold_reads(&rig, 1, true);
+	send_txn(1, "key", NULL);
+	send_txn(0, "other", NULL);
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	rig_hold_reads(&rig, 1, false);
+	assert_int_equal(rig_wait_sent(&rig, 3), 3);
+	assert_cold_value(2);
+	rig_stop(&rig);
+	assert_int_equal(rig.node_counters[1].fetches, 1);
+	assert_int_equal(counters(0)->handed_over, 2);
+}
+
+static void a_damaged_value_is_told(void **state)
+{
+	struct node_damage damage;
+	struct reply_result info;
+	const struct frame *frame;
+	struct packet packet;
+	struct reply reply;
+	uint8_t id[16];
+	char text[8192];
+
+	start_with_cold_value(1, 0);
+	assert_false(worker_damage(rig.worker[0], &damage));
+	rig_damage(&rig, 0);
+	send_txn(0, "key", NULL);
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	assert_int_equal(rig_status(&rig, 1), ABAFT_SKIPPED); /* the COMMIT */
+	/* The pass that answered it has ended when the next answer comes. */
+	rig_id(&rig, id, 0);
+	for (uint32_t offset = 0, sent = 2, total = 1; offset < total; offset += 1280, sent++) {
+		packet_begin(&packet, id, 0, 0, 0, 0, 0);
+		packet_info(&packet, offset);
+		rig_send(&rig, RIG_UDP_PORT, packet.bytes, packet_finish(&packet));
+		assert_int_equal(rig_wait_sent(&rig, sent + 1), sent + 1);
+		frame = &rig.port.sent[sent];
+		assert_true(reply_open(&reply, frame->data + 42, frame->len - 42));
+		assert_true(reply_next(&reply, &info));
+		total = info.total;
+		assert_true(total < sizeof(text));
+		memcpy(text + offset, info.data, info.data_bytes);
+		text[offset + info.data_bytes] = 0;
+	}
+	assert_true(worker_damage(rig.worker[0], &damage));
+	assert_int_equal(damage.count, 1);
+	assert_int_equal(damage.key_bytes, 3);
+	assert_memory_equal(damage.key, "key", 3);
+	assert_int_equal(place_offset(damage.place), 96 + 32); /* the record's first write */
+	assert_non_null(strstr(text, "\ndamaged_offset                  128\n"));
+	assert_non_null(strstr(text, "\ndamaged_key_bytes                    3\n"));
+	assert_non_null(strstr(text, "\ndamaged_key 6b6579   "));
+	rig_stop(&rig);
+	assert_int_equal(rig.node_counters[0].fetches_corrupt, 1);
+}
+
+/* I4: it waits for the disk, but not for ever. */
+static void the_end_waits_for_values(void **state)
+{
+	start_with_cold_value(1, 0);
+	rig_hold_reads(&rig, 0, true);
+	send_txn(0, "key", NULL);
+	send_txn(0, "other", NULL);
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	rig_stop(&rig);
+	assert_int_equal(rig.port.sent_count, 3); /* READ_FAILED; and no frame is missing */
+	assert_int_equal(rig.node_counters[0].fetch_timeouts, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_turn_round),
 		cmocka_unit_test(commits_wait_for_the_log),
+		cmocka_unit_test(values_come_back_from_disk),
+		cmocka_unit_test(borrowed_requests_wait_for_values_too),
+		cmocka_unit_test(a_damaged_value_is_told),
+		cmocka_unit_test(the_end_waits_for_values),
 		cmocka_unit_test(a_sleeping_worker_is_woken),
 		cmocka_unit_test(others_requests_are_handed_over),
 		cmocka_unit_test(a_full_ring_says_busy),
