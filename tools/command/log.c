@@ -1,266 +1,303 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * log.c - `abaft log dump|verify DIR`: reads the commit logs of a data directory that is not in
- * use.
+ * log.c - `abaft log dump|verify DIR`: reads the checkpoints and commit logs of a data directory
+ * that is not in use.
  *
- * Reads through the log's own recovery, so that what it prints is what a node would recover, and
- * what it refuses a node would refuse. Takes the directory's lock shared: a running node is
- * refused.
+ * Reads the newest valid checkpoint, and each log from its mark by the log's own recovery, so what
+ * it refuses there a node would refuse. Beyond that it looks through the segments before the mark,
+ * which a restart leaves alone: most values stand there. Takes the directory's lock shared: a
+ * running node is refused.
  */
+#include "tools/command/log.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dataplane/core/record.h"
 #include "dataplane/log/datadir.h"
-#include "dataplane/log/format.h"
-#include "dataplane/log/recover.h"
-#include "tools/command/command.h"
+#include "dataplane/log/examine.h"
 
 static const char help[] =
 	"usage: abaft log dump DIRECTORY [OPTION...]\n"
 	"       abaft log verify DIRECTORY [OPTION...]\n\n"
-	"Reads the commit logs in the data directory of a node that is not running.\n"
-	"`dump` prints each group and record. `verify` prints how much there is, and whether it\n"
-	"is whole; it exits with 1 when a log is damaged.\n\n"
-	"  -n, --worker N      only this worker's log\n"
+	"Reads the commit logs and checkpoints in the data directory of a node that is not "
+	"running.\n"
+	"`dump` prints each group and record, and what each checkpoint covers. `verify` prints "
+	"how\n"
+	"much there is, and whether it is whole: every checkpoint, every log from the newest "
+	"valid\n"
+	"checkpoint on, and every segment before it. It exits with 1 when something is damaged.\n\n"
+	"  -n, --worker N      only this worker's log; 64 is the kept log\n"
+	"  -c, --checkpoint X  dump: only the entries of checkpoint-X\n"
 	"  -j, --json          the same as -w json: one object a line\n"
 	"  -w, --write FORMAT  write data as `text` (default) or `json`\n"
 	"  -h, --help          this text\n";
 
-struct reading {
-	struct command_options options;
-	const char *action;
-	const char *path;
-	int64_t worker; /* -1: all */
-	bool dump;
-	uint32_t log;
-	uint64_t group;
-	uint64_t groups, records, bytes, commits, aborts, malformed;
-};
-
-/* Quoted; what is not printable ASCII as an escape that JSON knows. */
-static void print_key(const uint8_t *key, uint32_t bytes)
+static const char *end_text(const struct log_reading *reading)
 {
-	putchar('"');
-	for (uint32_t i = 0; i < bytes; i++)
-		if (key[i] == '"' || key[i] == '\\')
-			printf("\\%c", key[i]);
-		else if (key[i] < 0x20 || key[i] > 0x7e)
-			printf("\\u%04x", key[i]);
-		else
-			putchar(key[i]);
-	putchar('"');
-}
-
-/* Walks the writes, printing them if `print`; false when the record is malformed. */
-static bool walk_writes(struct record *record, bool print, bool json)
-{
-	uint32_t writes = record->writes;
-	struct record_write write;
-
-	for (uint32_t i = 0; i < writes; i++) {
-		if (!record_next(record, &write))
-			return false;
-		if (!print)
-			continue;
-		fputs(json ? (i ? ",{\"key\":" : "{\"key\":") : "\n      ", stdout);
-		print_key(write.key, write.key_bytes);
-		if (json)
-			printf(",\"deleted\":%s,\"bytes\":%u}", write.kind ? "true" : "false",
-			       write.bytes);
-		else if (write.kind)
-			fputs(" deleted", stdout);
-		else
-			printf(" %u bytes", write.bytes);
-	}
-	return record_ended(record);
-}
-
-static void print_decoded(uint8_t type, const uint8_t *data, uint32_t bytes, bool json)
-{
-	char id[ABAFT_ID_TEXT_BYTES];
-	struct abaft_id txn;
-	struct record record;
-
-	if (!record_open(&record, type, data, bytes))
-		return;
-	memcpy(&txn, record.id, sizeof(record.id));
-	abaft_id_text(&txn, id);
-	printf(json ? ",\"txn\":\"%s\",\"time\":%" PRIu64 ",\"origin\":%u,\"writes\":["
-		    : " %s version %" PRIu64 ".%u",
-	       id, record.number.time, record.number.origin);
-	walk_writes(&record, true, json);
-	if (json)
-		putchar(']');
-}
-
-static const char *type_text(uint8_t type)
-{
-	return type == RECORD_COMMIT ? "commit" : type == RECORD_ABORT ? "abort" : "unknown";
-}
-
-static int on_group(void *arg, const struct group_header *group, uint64_t offset)
-{
-	struct reading *reading = arg;
-	const char *format =
-		reading->options.json
-			? "{\"log\":%u,\"segment\":%u,\"offset\":%" PRIu64 ",\"group\":%" PRIu64
-			  ",\"incarnation\":%u,\"durable\":%" PRIu64
-			  ",\"records\":%u,\"bytes\":%u,\"seal\":%s}\n"
-			: "log-%03u segment %08x byte %" PRIu64 " group %" PRIu64
-			  " incarnation %u durable %" PRIu64 " records %u bytes %u%s\n";
-	const char *seal = group->flags & LOG_FLAG_SEAL ? " seal" : "";
-
-	if (reading->options.json)
-		seal = *seal ? "true" : "false";
-	reading->group = group->sequence;
-	reading->groups++;
-	if (reading->dump)
-		printf(format, reading->log, group->segment, offset, group->sequence,
-		       group->incarnation, group->durable, group->records, group->payload_bytes,
-		       seal);
-	return 0;
-}
-
-static int on_record(void *arg, uint64_t sequence, uint8_t type, uint64_t place,
-		     const uint8_t *data, uint32_t bytes)
-{
-	struct reading *reading = arg;
-	bool json = reading->options.json;
-	struct record record;
-
-	reading->records++;
-	reading->bytes += bytes;
-	reading->commits += type == RECORD_COMMIT;
-	reading->aborts += type == RECORD_ABORT;
-	if (!record_open(&record, type, data, bytes) || !walk_writes(&record, false, false))
-		reading->malformed++;
-	if (!reading->dump)
-		return 0;
-	printf(json ? "{\"log\":%u,\"group\":%" PRIu64 ",\"record\":%" PRIu64
-		      ",\"type\":\"%s\",\"bytes\":%u"
-		    : "  log-%03u group %" PRIu64 " record %" PRIu64 " %s %u bytes",
-	       reading->log, reading->group, sequence, type_text(type), bytes);
-	print_decoded(type, data, bytes, json);
-	fputs(json ? "}\n" : "\n", stdout);
-	return 0;
-}
-
-static const char *end_text(const struct reading *reading, const struct log_tail *tail)
-{
-	if (tail->sealed)
+	if (reading->sealed)
 		return "closed in good order";
 	return reading->groups ? "not closed" : "empty";
 }
 
-static void print_verified(const struct reading *reading, const struct log_tail *tail)
+static void print_verified(const struct log_reading *reading, uint32_t segments)
 {
 	bool json = reading->options.json;
+	bool whole = !reading->malformed && !reading->damages;
 
 	printf(json ? "{\"log\":%u,\"whole\":%s,\"segments\":%u,\"groups\":%" PRIu64
 		      ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"commits\":%" PRIu64
-		      ",\"aborts\":%" PRIu64 ",\"malformed\":%" PRIu64 ",\"end\":\"%s\"}\n"
+		      ",\"aborts\":%" PRIu64
 		    : "log-%03u %s: %u segments, %" PRIu64 " groups, %" PRIu64 " records, %" PRIu64
-		      " bytes; %" PRIu64 " commits, %" PRIu64 " aborts, %" PRIu64
-		      " malformed; %s\n",
-	       reading->log,
-	       json ? (reading->malformed ? "false" : "true")
-		    : (reading->malformed ? "damaged" : "whole"),
-	       tail->segments, reading->groups, reading->records, reading->bytes, reading->commits,
-	       reading->aborts, reading->malformed, end_text(reading, tail));
+		      " bytes; %" PRIu64 " commits, %" PRIu64 " aborts, ",
+	       reading->log, json ? (whole ? "true" : "false") : (whole ? "whole" : "damaged"),
+	       segments, reading->groups, reading->records, reading->bytes, reading->commits,
+	       reading->aborts);
+	if (json || reading->kept)
+		printf(json ? ",\"kept\":%" PRIu64 : "%" PRIu64 " kept, ", reading->kept);
+	if (json)
+		printf(",\"malformed\":%" PRIu64 ",\"damages\":%" PRIu64 ",\"end\":\"%s\"}\n",
+		       reading->malformed, reading->damages, end_text(reading));
+	else
+		printf("%" PRIu64 " malformed; %s\n", reading->malformed, end_text(reading));
 }
 
-static int read_log(struct reading *reading, const struct datadir *dir, uint32_t number)
+static void print_range(const char *what, uint64_t first, uint64_t last)
 {
-	struct log_config config = {.dir = dir->path, .number = number};
-	const struct recover_visitor visitor = {reading, on_group, on_record};
+	if (first && first == last)
+		fprintf(stderr, "%s %" PRIu64, what, first);
+	else if (first && last)
+		fprintf(stderr, "%ss %" PRIu64 " to %" PRIu64, what, first, last);
+	else if (last)
+		fprintf(stderr, "%ss up to %" PRIu64, what, last);
+	else if (first)
+		fprintf(stderr, "%ss from %" PRIu64 " on", what, first);
+	else
+		fprintf(stderr, "any %ss", what);
+}
+
+static int on_damage(void *arg, const struct examine_damage *damage)
+{
+	struct log_reading *reading = arg;
+
+	reading->damages++;
+	if (reading->options.json)
+		printf("{\"log\":%u,\"damage\":\"%s\",\"segment\":%u,\"offset\":%" PRIu64
+		       ",\"group_first\":%" PRIu64 ",\"group_last\":%" PRIu64
+		       ",\"record_first\":%" PRIu64 ",\"record_last\":%" PRIu64 "}\n",
+		       reading->log, damage->what, damage->segment, damage->offset,
+		       damage->group_first, damage->group_last, damage->record_first,
+		       damage->record_last);
+	fprintf(stderr,
+		"abaft log: log %s/log-%03u: corruption in segment %08x at byte %" PRIu64 ": ",
+		reading->path, reading->log, damage->segment, damage->offset);
+	print_range("group", damage->group_first, damage->group_last);
+	fprintf(stderr, ": %s; ", damage->what);
+	print_range("record", damage->record_first, damage->record_last);
+	fputs(" in it affected\n", stderr);
+	return 0;
+}
+
+/* What a restart does not read. */
+static int read_before(struct log_reading *reading, const struct log_config *config,
+		       const struct log_mark *mark, uint32_t *segments)
+{
+	const struct examine_visitor visitor = {
+		.whole = {reading, log_on_group, log_on_record},
+		.damage = on_damage,
+		.arg = reading,
+	};
+	struct logdev *dev;
+	char why[512];
+	int error;
+
+	error = logdev_uring_create(&dev, config->dir, config->number, false, why, sizeof(why));
+	if (!error) {
+		error = examine(dev, config, mark, &visitor, segments, why, sizeof(why));
+		dev->ops->destroy(dev);
+	}
+	/* That it is missing is told by who reads from the mark on. */
+	if (!error || error == -ENOENT)
+		return reading->damages ? COMMAND_NO : COMMAND_OK;
+	fprintf(stderr, "abaft log: %s\n", why);
+	return COMMAND_FAILED;
+}
+
+/* From the mark on, as a node would. */
+static int read_tail(struct log_reading *reading, const struct log_config *config,
+		     const struct log_mark *mark, uint32_t *segments)
+{
+	const struct recover_visitor visitor = {reading, log_on_group, log_on_record};
 	struct log_tail *tail = NULL;
 	struct logdev *dev;
 	char why[512];
 	int error;
 
-	memcpy(config.node_id, dir->node_id, sizeof(config.node_id));
-	reading->log = number;
-	reading->groups = reading->records = reading->bytes = 0;
-	reading->commits = reading->aborts = reading->malformed = 0;
-	error = logdev_uring_create(&dev, dir->path, number, false, why, sizeof(why));
+	error = logdev_uring_create(&dev, config->dir, config->number, false, why, sizeof(why));
 	if (!error) {
-		error = recover_scan(dev, &config, NULL, &visitor, &tail, why, sizeof(why));
+		error = recover_scan(dev, config, mark, &visitor, &tail, why, sizeof(why));
 		dev->ops->destroy(dev);
 	}
 	/* A start that was cut short before its first segment: nothing can be in it. */
-	if (error == -ENOENT)
+	if (error == -ENOENT && !mark->group)
 		return COMMAND_OK;
+	if (error == -ENOENT) {
+		fprintf(stderr,
+			"abaft log: log %s/log-%03u: it is missing, though the checkpoint knows "
+			"its groups up to %" PRIu64 "; restore it from a copy\n",
+			config->dir, config->number, mark->group);
+		return COMMAND_NO;
+	}
 	if (error) {
 		fprintf(stderr, "abaft log: %s\n", why);
 		return error == -EBADMSG ? COMMAND_NO : COMMAND_FAILED;
 	}
-	if (!reading->dump)
-		print_verified(reading, tail);
+	*segments = tail->segments;
 	log_tail_free(tail);
+	return COMMAND_OK;
+}
+
+static int read_log(struct log_reading *reading, const struct datadir *dir, uint32_t number,
+		    const struct log_mark *mark)
+{
+	struct log_config config = {.dir = dir->path, .number = number};
+	uint32_t segments = 0, before;
+	int code = COMMAND_OK, tail_code;
+
+	memcpy(config.node_id, dir->node_id, sizeof(config.node_id));
+	reading->log = number;
+	reading->sealed = false;
+	reading->groups = reading->records = reading->bytes = 0;
+	reading->commits = reading->aborts = reading->kept = 0;
+	reading->malformed = reading->damages = 0;
+	if (mark->group)
+		code = read_before(reading, &config, mark, &before);
+	tail_code = read_tail(reading, &config, mark, &segments);
+	if (segments && !reading->dump)
+		print_verified(reading, segments);
 	if (reading->malformed)
 		fprintf(stderr,
 			"abaft log: log %s/log-%03u: %" PRIu64
 			" records are whole but no node can read them\n",
 			dir->path, number, reading->malformed);
-	return reading->malformed ? COMMAND_NO : COMMAND_OK;
+	if (reading->malformed && code == COMMAND_OK)
+		code = COMMAND_NO;
+	return code > tail_code ? code : tail_code;
 }
 
-static int read_logs(struct reading *reading)
+/* All 0: from the beginning. */
+static struct log_mark mark_of(const struct checkpoint_head *head, uint32_t number)
+{
+	for (uint32_t i = 0; i < head->logs; i++)
+		if (head->mark[i].log == number)
+			return head->mark[i].mark;
+	return (struct log_mark){0};
+}
+
+static bool has_log(const struct datadir *dir, uint32_t number)
+{
+	for (uint32_t i = 0; i < dir->logs_count; i++)
+		if (dir->logs[i] == number)
+			return true;
+	return false;
+}
+
+/* Of those that are there, and of those that should be. */
+static int read_logs(struct log_reading *reading, const struct datadir *dir,
+		     const struct checkpoint_head *head)
 {
 	int worst = COMMAND_OK;
 	bool found = false;
+
+	for (uint32_t number = 0; number < ABAFT_LOGS_MAX; number++) {
+		struct log_mark mark = mark_of(head, number);
+		int code;
+
+		if (reading->number >= 0 && number != (uint64_t)reading->number)
+			continue;
+		if (!has_log(dir, number) && !mark.group)
+			continue;
+		found = true;
+		code = read_log(reading, dir, number, &mark);
+		if (code > worst)
+			worst = code;
+	}
+	if (reading->number >= 0 && !found) {
+		fprintf(stderr, "abaft log: data directory %s: there is no log of worker %d\n",
+			reading->path, (int)reading->number);
+		worst = COMMAND_FAILED;
+	}
+	return worst;
+}
+
+static int read_directory(struct log_reading *reading)
+{
+	struct checkpoint_head head;
 	struct datadir dir;
+	int code, logs_code;
 	char why[512];
 
 	if (datadir_inspect(&dir, reading->path, why, sizeof(why))) {
 		fprintf(stderr, "abaft log: %s\n", why);
 		return COMMAND_FAILED;
 	}
-	for (uint32_t i = 0; i < dir.logs_count; i++) {
-		int code;
-
-		if (reading->worker >= 0 && dir.logs[i] != (uint64_t)reading->worker)
-			continue;
-		found = true;
-		code = read_log(reading, &dir, dir.logs[i]);
-		if (code > worst)
-			worst = code;
-	}
-	if (reading->worker >= 0 && !found) {
-		fprintf(stderr, "abaft log: data directory %s: there is no log of worker %d\n",
-			reading->path, (int)reading->worker);
-		worst = COMMAND_FAILED;
+	if (reading->checkpoint >= 0) {
+		code = log_checkpoint_entries(reading, &dir);
+	} else {
+		code = log_checkpoints(reading, &dir, &head);
+		logs_code = read_logs(reading, &dir, &head);
+		code = code > logs_code ? code : logs_code;
 	}
 	datadir_close(&dir);
-	return worst;
+	return code;
+}
+
+/* As in the file's name. */
+static bool parse_checkpoint(struct log_reading *reading, const char *text)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 16);
+
+	if (*text == '\0' || *end != '\0' || number == 0 || number > UINT32_MAX) {
+		fprintf(stderr,
+			"abaft log: --checkpoint: \"%s\" is no checkpoint's number: what "
+			"its file is called behind `checkpoint-`\n",
+			text);
+		return false;
+	}
+	reading->checkpoint = (int64_t)number;
+	return true;
 }
 
 /* True: `reading` is filled. */
-static bool parse(struct reading *reading, int argc, char **argv, int *code)
+static bool parse(struct log_reading *reading, int argc, char **argv, int *code)
 {
 	static const struct option longs[] = {
 		{"worker", required_argument, NULL, 'n'},
+		{"checkpoint", required_argument, NULL, 'c'},
 		{"json", no_argument, NULL, 'j'},
 		{"write", required_argument, NULL, 'w'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	uint64_t worker;
+	const char *action;
+	uint64_t number;
 	int option;
 
-	reading->worker = -1;
+	reading->number = reading->checkpoint = -1;
 	*code = COMMAND_USAGE;
-	while ((option = getopt_long(argc, argv, "n:jw:h", longs, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "n:c:jw:h", longs, NULL)) != -1) {
 		if (option == 'j') {
 			reading->options.json = true;
 		} else if (option == 'n') {
-			if (!command_number("--worker", optarg, 0, ABAFT_WORKERS_MAX - 1, &worker))
+			if (!command_number("--worker", optarg, 0, ABAFT_LOGS_MAX - 1, &number))
 				return false;
-			reading->worker = (int64_t)worker;
+			reading->number = (int64_t)number;
+		} else if (option == 'c') {
+			if (!parse_checkpoint(reading, optarg))
+				return false;
 		} else if (!command_option(&reading->options, option, "log", help, code)) {
 			return false;
 		}
@@ -269,11 +306,15 @@ static bool parse(struct reading *reading, int argc, char **argv, int *code)
 		fprintf(stderr, "abaft log: say `dump` or `verify`, and one data directory\n");
 		return false;
 	}
-	reading->action = argv[optind];
+	action = argv[optind];
 	reading->path = argv[optind + 1];
-	reading->dump = strcmp(reading->action, "dump") == 0;
-	if (!reading->dump && strcmp(reading->action, "verify") != 0) {
-		fprintf(stderr, "abaft log: `%s` is neither dump nor verify\n", reading->action);
+	reading->dump = strcmp(action, "dump") == 0;
+	if (!reading->dump && strcmp(action, "verify") != 0) {
+		fprintf(stderr, "abaft log: `%s` is neither dump nor verify\n", action);
+		return false;
+	}
+	if (!reading->dump && reading->checkpoint >= 0) {
+		fprintf(stderr, "abaft log: --checkpoint is for dump; verify looks at all\n");
 		return false;
 	}
 	return true;
@@ -281,10 +322,10 @@ static bool parse(struct reading *reading, int argc, char **argv, int *code)
 
 int command_log(int argc, char **argv)
 {
-	struct reading reading = {0};
+	struct log_reading reading = {0};
 	int code;
 
 	if (!parse(&reading, argc, argv, &code))
 		return code;
-	return read_logs(&reading);
+	return read_directory(&reading);
 }
