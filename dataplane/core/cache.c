@@ -117,9 +117,9 @@ uint32_t cache_evict(struct cache *cache, uint32_t number, uint64_t press, struc
 		out[n].block = atomic_load_explicit(&version->value, memory_order_relaxed);
 		out[n++].bytes = version->bytes;
 		gone += memory_block_bytes(version->bytes);
-		/* The block stays as it is for who has it already (H2). */
-		atomic_store_explicit(&version->value, NULL, memory_order_relaxed);
 		ring_remove(shard, version);
+		/* Last, and release (H4). The block stays as it is for who has it already (H2). */
+		atomic_store_explicit(&version->value, NULL, memory_order_release);
 	}
 	lock_give(&shard->lock);
 	return n;

@@ -14,6 +14,9 @@
  *     before: passes may be copying it.
  * H3. A version is taken off when its memory is freed, after its own grace period. By then nobody
  *     has it in a read set, so nobody can add it any more.
+ * H4. A version is off its ring before its value becomes NULL. Whoever replaces that NULL, by a
+ *     compare-and-swap with acquire, as two may come with the same value, adds the version: to
+ *     another shard perhaps, so the old one's lock alone would not keep them apart.
  *
  * Source: CLOCK, F. J. Corbato, "A Paging Experiment with the Multics System" (1968).
  */

@@ -5,7 +5,8 @@
  *
  * The same macros stand where ck_epoch orders: the end of a pass releases the worker's slot, and
  * what a grace period has freed is touched after acquiring all slots (reclaim.c). A block that is
- * used again while a pass still reads it remains a race.
+ * used again while a pass still reads it remains a race. LOCK_UNSEEN is for functions that race and
+ * say why it does no harm.
  */
 #ifndef ABAFT_CORE_LOCK_H
 #define ABAFT_CORE_LOCK_H
@@ -25,9 +26,11 @@ void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 #define LOCK_ACQUIRED(lock) __tsan_acquire(lock)
 #define LOCK_RELEASED(lock) __tsan_release(lock)
+#define LOCK_UNSEEN	    __attribute__((no_sanitize_thread, noinline))
 #else
 #define LOCK_ACQUIRED(lock) ((void)(lock))
 #define LOCK_RELEASED(lock) ((void)(lock))
+#define LOCK_UNSEEN
 #endif
 
 static inline void lock_take(ck_spinlock_t *lock)

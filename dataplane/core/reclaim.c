@@ -437,6 +437,15 @@ static void era_tick(struct store *store, uint64_t mono_us)
 		atomic_fetch_add_explicit(&store->era, 1, memory_order_release);
 }
 
+/* The next turn's lines, cold by now. A hint: `newer` may be changing, under a lock that is not
+ * held here. */
+LOCK_UNSEEN static void queue_ahead(const struct version *v)
+{
+	__builtin_prefetch(v->commit);
+	__builtin_prefetch(v->newer);
+	__builtin_prefetch(v->next);
+}
+
 /* A version at the head of the queue whose era has passed: freed or held. */
 static void queue_tick(struct reclaim *reclaim, const struct horizon *h)
 {
@@ -446,11 +455,8 @@ static void queue_tick(struct reclaim *reclaim, const struct horizon *h)
 		if (!v || v->era >= h->low)
 			return;
 		retired_pop(&reclaim->queue);
-		if (v->next) { /* the next turn's lines, cold by now */
-			__builtin_prefetch(v->next->commit);
-			__builtin_prefetch(v->next->newer);
-			__builtin_prefetch(v->next->next);
-		}
+		if (v->next)
+			queue_ahead(v->next);
 		if (horizon_holds(h, v))
 			retired_push(&reclaim->held, v);
 		else
