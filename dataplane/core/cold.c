@@ -101,9 +101,9 @@ static void give(struct execution *x, struct fetch *fetch, const struct version 
 	struct version *v = (struct version *)(uintptr_t)version;
 	const uint8_t *none = NULL;
 
-	/* Release: pairs with the acquire in version_value(). */
+	/* Release: pairs with the acquire in version_value(). Acquire: H4 of cache.h. */
 	if (atomic_compare_exchange_strong_explicit(&v->value, &none, fetch->value,
-						    memory_order_release, memory_order_relaxed)) {
+						    memory_order_acq_rel, memory_order_relaxed)) {
 		fetch->given = true;
 		cache_add(&x->node->store->cache, x->node->config.worker, v);
 	}
