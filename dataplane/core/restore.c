@@ -45,7 +45,6 @@
 #include "dataplane/core/record.h"
 #include "dataplane/core/snapshot.h"
 #include "dataplane/core/txn_id.h"
-#include "dataplane/core/txn_id.h"
 
 /* Tombstones that are not worth a sweep. */
 #define SWEEP_LEAST 256
