@@ -322,6 +322,10 @@ static void submit(struct log *log)
 void log_submit(struct log *log, struct now now)
 {
 	log->now = now;
+	/* Who is told -ENOSPC does not ask for room: a segment that nobody makes ahead, or that
+	 * could not be attached, is tried for here. */
+	if (log->no_room && !log->error && !log->gathering)
+		(void)next_segment(log);
 	submit(log);
 	for (; log->shelf && log->left < log->segment.number; log->left++) /* I6 */
 		shelf_close(log->shelf, log->number, log->left, now.wall_us);
