@@ -18,14 +18,15 @@ bool clean_worthwhile(const struct clean_segment *segment, uint32_t use_percent)
 {
 	if (segment->live == 0 || segment->behind >= CLEAN_NUMBERS_BEHIND)
 		return true;
-	return segment->live + segment->bytes / CLEAN_DEAD_SHARE <= segment->bytes &&
-	       segment->live < segment->bytes / 100 * use_percent;
+	return segment->live + segment->full / CLEAN_DEAD_SHARE <= segment->full &&
+	       segment->live * 100 < segment->full * use_percent;
 }
 
 /* Nothing to copy comes first, then numbers that run out, then what the policy says. */
 static double worth(const struct clean_choice *choice, const struct clean_segment *segment)
 {
-	double use = (double)segment->live / (double)segment->bytes;
+	double use =
+		segment->live < segment->full ? (double)segment->live / (double)segment->full : 1.0;
 	uint64_t age = choice->now_us > segment->time ? choice->now_us - segment->time : 1;
 
 	if (segment->live == 0)

@@ -10,6 +10,10 @@
  *
  *	(1 - u) * age / (1 + u)
  *
+ * Records have headers, so a segment in which nothing has died is not all live: u is the share
+ * of what would be live then. Else one of small values would look half empty, and be cleaned again
+ * and again for nothing.
+ *
  * The greedy choice, the least u, is there to be measured against.
  */
 #ifndef ABAFT_LOG_CLEAN_H
@@ -20,7 +24,7 @@
 
 #include <abaft/limits.h>
 
-/* A segment with less than 1/32 of its bytes dead is not worth it: bounds the amplification. */
+/* A segment of which less than 1/32 has died is not worth it: bounds the amplification. */
 #define CLEAN_DEAD_SHARE     32
 /* Numbers behind its log's newest segment after which a segment is cleaned whatever it is worth:
  * numbers in use are a window of ABAFT_LOG_SEGMENTS_MAX. */
@@ -28,9 +32,9 @@
 
 struct clean_segment {
 	uint32_t log, segment;
-	uint64_t bytes, live;
-	uint64_t time;	 /* wall clock, microseconds; 0: not known, taken for oldest */
-	uint32_t behind; /* numbers behind its log's newest */
+	uint64_t live, full; /* bytes; full: had nothing died */
+	uint64_t time;	     /* wall clock, microseconds; 0: not known, taken for oldest */
+	uint32_t behind;     /* numbers behind its log's newest */
 };
 
 enum clean_policy {

@@ -14,8 +14,7 @@
 
 static struct clean_segment segment(uint32_t number, uint64_t live, uint64_t time)
 {
-	return (struct clean_segment){
-		.segment = number, .bytes = BYTES, .live = live, .time = time};
+	return (struct clean_segment){.segment = number, .full = BYTES, .live = live, .time = time};
 }
 
 /* The one of two that is chosen; UINT32_MAX: none. */
