@@ -48,7 +48,7 @@ struct restart_source {
 };
 
 struct restart {
-	struct log_tail *tails[ABAFT_LOGS_MAX]; /* by the log's number; NULL: no such log */
+	struct log_tail *tails[ABAFT_LOGS_MAX]; /* by the log's number; NULL: a new one */
 	struct keeper_found found;
 	uint64_t records;      /* of tails, of workers' logs */
 	uint64_t kept_records; /* of the kept log's tail */
@@ -68,8 +68,8 @@ int restart_run(struct restart *restart, const struct restart_source *source, st
  * When all logs are open. -EBADMSG with a sentence: a segment that versions stand in is missing, it
  * names log, segment, how many keys, and one of them.
  */
-int restart_check(const struct restart *restart, struct node *nodes[], uint32_t workers,
-		  struct shelf *shelf, char *why) __attribute__((warn_unused_result));
+int restart_check(const struct restart *restart, struct node *nodes[], struct shelf *shelf,
+		  char *why) __attribute__((warn_unused_result));
 void restart_free(struct restart *restart);
 
 #endif
