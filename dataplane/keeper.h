@@ -73,6 +73,9 @@ struct keeper_config {
 	uint32_t use_percent;
 	/* Bytes of victims read per second, at most, while there is room; 0: no limit. */
 	uint64_t clean_rate;
+	/* Room is short, so that it cleans at full speed, while less than this is left of the
+	 * shelf's bytes_max. A few segments above what the shelf reserves for the kept log. */
+	uint64_t room_bytes;
 };
 
 /* What recovery found: the checkpoint in force and the one before; zero numbers: none. */
@@ -89,7 +92,8 @@ void keeper_destroy(struct keeper *keeper);
 uint64_t keeper_step(struct keeper *keeper, uint64_t wall_us, uint64_t mono_us);
 /* A checkpoint as soon as can be (close, backup). Any thread. */
 void keeper_ask_checkpoint(struct keeper *keeper);
-/* The thread: steps until told to stop. It ends what it has begun, but no checkpoint. */
+/* The thread: steps until told to stop. What is under way then, a checkpoint or a victim, is left
+ * as it is: a file that never gets its name, copies that nobody refers to. */
 int keeper_start(struct keeper *keeper) __attribute__((warn_unused_result));
 void keeper_stop(struct keeper *keeper);
 

@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keeper_bed.c - see keeper_bed.h. */
+#include "tests/lib/keeper_bed.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/core/crc.h"
+#include "dataplane/core/node_impl.h"
+#include "dataplane/core/place.h"
+#include "dataplane/core/record.h"
+#include "dataplane/log/recover.h"
+#include "dataplane/log/shelf.h"
+#include "tests/lib/core_packet.h"
+
+#define WALL_US	     1700000000000000ull
+#define KEY_BYTES    24
+#define PASSES_MAX   200000
+/* A refused transaction is not tried again: it must not hold versions back for long. */
+#define DEADLINE_MS  20
+/* Keeper steps in a pass of the others: it has a core of its own. */
+#define KEEPER_STEPS 200
+
+static const uint8_t node_id[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "keeper_bed: %s\n", what);
+	abort();
+}
+
+static uint64_t roll(struct keeper_bed *bed, uint64_t limit)
+{
+	return sim_random(&bed->random, limit);
+}
+
+void keeper_bed_begin(struct keeper_bed *bed, uint64_t seed, uint32_t workers)
+{
+	memset(bed, 0, sizeof(*bed));
+	bed->seed = seed;
+	bed->random = seed * 2 + 1;
+	bed->workers = workers;
+	bed->keys = 1000;
+	bed->value_bytes_max = 1000;
+	bed->segment_bytes = 64 << 10;
+	bed->bytes_max = 64 * bed->segment_bytes;
+	bed->reserve = 2 * bed->segment_bytes;
+	bed->step_us = 20000;
+	bed->memory_bytes = 16 << 20;
+	bed->config = (struct keeper_config){.checkpoint_bytes = 4 * bed->segment_bytes,
+					     .use_percent = 90,
+					     .room_bytes = 10 * bed->segment_bytes};
+	bed->now = (struct now){.wall_us = WALL_US, .mono_us = 1000000};
+	for (uint32_t w = 0; w < workers; w++)
+		bed->disk[w] = sim_disk_create(seed * 100 + w);
+	bed->disk[ABAFT_LOG_KEPT] = sim_disk_create(seed * 100 + 64);
+	bed->files = sim_files_create(NULL, seed * 100 + 65);
+}
+
+void keeper_bed_end(struct keeper_bed *bed)
+{
+	if (bed->store)
+		keeper_bed_close(bed);
+	sim_files_destroy(bed->files);
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++)
+		if (bed->disk[n])
+			sim_disk_destroy(bed->disk[n]);
+}
+
+/* The node's log is a real one. */
+static uint8_t *lend_reserve(void *log, uint32_t bytes)
+{
+	return log_reserve(log, bytes);
+}
+
+static uint64_t lend_append(void *log, uint32_t bytes, uint8_t type, uint64_t *place)
+{
+	uint64_t seq = log_append(log, bytes, type);
+
+	*place = log_place(log);
+	return seq;
+}
+
+static int lend_error(void *log)
+{
+	return log_error(log);
+}
+
+/* Nobody reads by requests here; it is there so that values may leave memory. */
+static int lend_read(void *log, const struct node_read *read)
+{
+	const struct log_read asked = {
+		.place = read->place, .bytes = read->bytes, .to = read->to, .tag = read->tag};
+
+	return log_read(log, &asked);
+}
+
+static void nodes_open(struct keeper_bed *bed)
+{
+	struct store_config store = {.workers = bed->workers,
+				     .keys_max = 2 * KEEPER_BED_KEYS_MAX,
+				     .memory_bytes = bed->memory_bytes,
+				     .cache_bytes = bed->cache_bytes,
+				     .logs = KEEPER_BED_WORKERS_MAX,
+				     .seed = roll(bed, UINT64_MAX)};
+
+	must(store_create(&bed->store, &store) == 0, "no store");
+	for (uint32_t w = 0; w < bed->workers; w++) {
+		struct node_config config = {.worker = w,
+					     .origin = 1 << 8 | w,
+					     .txns_max = 2 * KEEPER_BED_TXNS_MAX,
+					     .outcomes_max = 512,
+					     .window_ms = ABAFT_OUTCOME_WINDOW_MS,
+					     .skew_ms = ABAFT_CLOCK_SKEW_MS,
+					     .deadline_ms = 5000,
+					     .instance_seed = roll(bed, UINT64_MAX)};
+
+		must(node_create(&bed->node[w], bed->store, &config) == 0, "no node");
+	}
+}
+
+static struct log_config log_config(struct keeper_bed *bed, uint32_t log)
+{
+	struct log_config config = {.number = log,
+				    .segment_bytes = bed->segment_bytes,
+				    .segments_ahead = 1,
+				    .sync = true,
+				    .shelf = bed->shelf,
+				    .closed = log >= bed->workers && log != ABAFT_LOG_KEPT};
+
+	memcpy(config.node_id, node_id, sizeof(node_id));
+	return config;
+}
+
+static int recover(void *arg, uint32_t log, const struct log_mark *mark, log_record_fn fn,
+		   void *fn_arg, struct log_tail **tail, char *why, size_t why_bytes)
+{
+	struct keeper_bed *bed = arg;
+	const struct recover_visitor visitor = {.arg = fn_arg, .record = fn};
+	struct log_config config = log_config(bed, log);
+
+	return recover_scan(sim_disk_logdev(bed->disk[log]), &config, mark, &visitor, tail, why,
+			    why_bytes);
+}
+
+static int run_restart(struct keeper_bed *bed)
+{
+	struct restart_source source = {
+		.checkpoints = sim_files_filedev(bed->files), .recover = recover, .arg = bed};
+
+	memcpy(source.node_id, node_id, sizeof(node_id));
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++)
+		if (bed->disk[n])
+			source.logs[source.logs_count++] = n;
+	return restart_run(&bed->restart, &source, bed->node, bed->workers, bed->why);
+}
+
+static void logs_open(struct keeper_bed *bed)
+{
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++) {
+		struct log_config config = log_config(bed, n);
+		int err;
+
+		if (!bed->disk[n])
+			continue;
+		err = log_open_on(&bed->log[n], sim_disk_logdev(bed->disk[n]), &config,
+				  bed->restart.tails[n], bed->why, sizeof(bed->why));
+		if (err)
+			fprintf(stderr, "log %u: %s (%s)\n", n, bed->why, strerror(-err));
+		must(err == 0, "a log cannot be opened");
+	}
+	for (uint32_t w = 0; w < bed->workers; w++) {
+		struct node_log lent = {.log = bed->log[w],
+					.reserve = lend_reserve,
+					.append = lend_append,
+					.error = lend_error,
+					.read = lend_read};
+
+		node_attach_log(bed->node[w], &lent);
+	}
+}
+
+static bool is_held(void *arg)
+{
+	return ((struct keeper_bed *)arg)->held;
+}
+
+static void on_damage(void *arg, const struct keeper_damage *damage)
+{
+	struct keeper_bed *bed = arg;
+
+	bed->damage = *damage;
+	bed->damages++;
+}
+
+static int keeper_open(struct keeper_bed *bed)
+{
+	struct keeper_config config = bed->config;
+
+	config.store = bed->store;
+	config.shelf = bed->shelf;
+	config.checkpoints = sim_files_filedev(bed->files);
+	config.kept = bed->log[ABAFT_LOG_KEPT];
+	memcpy(config.logs, bed->log, sizeof(config.logs));
+	config.posts = bed->post;
+	config.workers = bed->workers;
+	memcpy(config.node_id, node_id, sizeof(node_id));
+	config.held = is_held;
+	config.held_arg = bed;
+	config.report = on_damage;
+	config.report_arg = bed;
+	memset(bed->post, 0, sizeof(bed->post));
+	bed->keeper_due_us = 0;
+	return keeper_create(&bed->keeper, &config, &bed->restart.found);
+}
+
+/* What a restart leaves behind when it is refused, and what an end does. */
+static void forget(struct keeper_bed *bed)
+{
+	if (bed->keeper)
+		keeper_destroy(bed->keeper);
+	bed->keeper = NULL;
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++) {
+		if (bed->log[n])
+			log_close(bed->log[n]);
+		bed->log[n] = NULL;
+	}
+	restart_free(&bed->restart);
+	shelf_destroy(bed->shelf);
+	for (uint32_t w = 0; w < bed->workers; w++)
+		node_destroy(bed->node[w]);
+	store_destroy(bed->store);
+	bed->store = NULL;
+}
+
+int keeper_bed_open(struct keeper_bed *bed)
+{
+	int err;
+
+	nodes_open(bed);
+	must(shelf_create(&bed->shelf, bed->bytes_max, bed->reserve) == 0, "no shelf");
+	err = run_restart(bed);
+	if (!err) {
+		logs_open(bed);
+		err = restart_check(&bed->restart, bed->node, bed->shelf, bed->why);
+	}
+	if (err) {
+		forget(bed);
+		return err;
+	}
+	must(keeper_open(bed) == 0, "no keeper");
+	return 0;
+}
+
+static void count_stats(struct keeper_bed *bed)
+{
+	struct keeper_stats stats;
+
+	keeper_stats(bed->keeper, &stats);
+	bed->cleaned_segments += stats.cleaned_segments;
+	bed->cleaned_bytes += stats.cleaned_bytes;
+	bed->kept_bytes += stats.kept_bytes;
+	bed->checkpoints += stats.checkpoints;
+}
+
+void keeper_bed_power_cut(struct keeper_bed *bed)
+{
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++)
+		if (bed->disk[n])
+			sim_disk_power_cut(bed->disk[n]);
+	count_stats(bed);
+	sim_files_power_cut(bed->files);
+	forget(bed);
+}
+
+void keeper_bed_kill(struct keeper_bed *bed)
+{
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++)
+		if (bed->disk[n])
+			sim_disk_kill(bed->disk[n]);
+	count_stats(bed);
+	sim_files_kill(bed->files);
+	forget(bed);
+}
+
+void keeper_bed_close(struct keeper_bed *bed)
+{
+	count_stats(bed);
+	forget(bed);
+}
+
+void keeper_bed_stats(struct keeper_bed *bed, struct keeper_stats *out)
+{
+	keeper_stats(bed->keeper, out);
+}
+
+static void transaction_end(struct keeper_bed *bed, struct keeper_bed_txn *txn, uint16_t status)
+{
+	txn->used = false;
+	if (status != ABAFT_OK)
+		return;
+	bed->commits++;
+	for (uint32_t i = 0; i < txn->count; i++)
+		bed->acked[txn->write[i].key] = txn->write[i].seed;
+}
+
+static uint16_t status_of(const struct keeper_bed_txn *txn)
+{
+	struct reply_result result = {.status = ABAFT_BUSY};
+	struct reply reply;
+
+	must(reply_open(&reply, txn->answer, txn->answer_bytes), "a malformed answer");
+	if (reply.flags & ABAFT_FLAG_REFUSED)
+		return reply.status;
+	while (reply_next(&reply, &result))
+		;
+	return result.status; /* the commit's */
+}
+
+static void done(void *arg, void *token, const uint8_t *result, uint32_t at, uint32_t bytes)
+{
+	struct keeper_bed_txn *txn = token;
+
+	memcpy(txn->answer + at, result, bytes);
+	transaction_end(arg, txn, status_of(txn));
+}
+
+static void worker_pass(struct keeper_bed *bed, uint32_t w)
+{
+	struct node *node = bed->node[w];
+	struct log *log = bed->log[w];
+
+	node_pass_begin(node, bed->now);
+	node_durable(node, log_poll(log), done, bed);
+	post_serve(&bed->post[w], node, log);
+	log_submit(log, bed->now);
+	node_tick(node);
+	node_pass_end(node);
+}
+
+static void keeper_pass(struct keeper_bed *bed)
+{
+	for (uint32_t i = 0; i < KEEPER_STEPS && bed->now.mono_us >= bed->keeper_due_us; i++)
+		bed->keeper_due_us = bed->now.mono_us +
+				     keeper_step(bed->keeper, bed->now.wall_us, bed->now.mono_us);
+}
+
+void keeper_bed_pass(struct keeper_bed *bed)
+{
+	uint32_t first = (uint32_t)roll(bed, bed->workers);
+
+	bed->now.wall_us += bed->step_us;
+	bed->now.mono_us += bed->step_us;
+	for (uint32_t i = 0; i < bed->workers; i++)
+		worker_pass(bed, (first + i) % bed->workers);
+	if (!bed->threaded)
+		keeper_pass(bed);
+}
+
+bool keeper_bed_drain(struct keeper_bed *bed)
+{
+	for (uint32_t i = 0; i < PASSES_MAX; i++) {
+		bool busy = false;
+
+		for (uint32_t w = 0; w < bed->workers; w++)
+			busy |= node_pending(bed->node[w]);
+		if (!busy)
+			return true;
+		keeper_bed_pass(bed);
+	}
+	return false;
+}
+
+bool keeper_bed_checkpoints(struct keeper_bed *bed, uint32_t count)
+{
+	struct keeper_stats stats;
+	uint64_t goal;
+
+	keeper_stats(bed->keeper, &stats);
+	for (goal = stats.checkpoints + 1; count > 0; goal++, count--) {
+		keeper_ask_checkpoint(bed->keeper);
+		for (uint32_t i = 0; i < PASSES_MAX && stats.checkpoints < goal; i++) {
+			keeper_bed_pass(bed);
+			keeper_stats(bed->keeper, &stats);
+		}
+	}
+	return stats.checkpoints + 1 >= goal;
+}
+
+/* Values. */
+
+uint64_t keeper_bed_value(struct keeper_bed *bed)
+{
+	uint64_t seed = roll(bed, UINT64_MAX);
+
+	return seed > KEEPER_BED_DELETED ? seed : 2;
+}
+
+static uint32_t value_bytes(const struct keeper_bed *bed, uint64_t seed)
+{
+	uint32_t most = seed % 3 ? bed->value_bytes_max : VERSION_INLINE_BYTES;
+
+	return (uint32_t)(seed / 3 % (most + 1));
+}
+
+static void value_fill(const struct keeper_bed *bed, uint64_t seed, uint8_t *to)
+{
+	uint32_t bytes = value_bytes(bed, seed);
+
+	for (uint32_t i = 0; i < bytes; i += 8) {
+		uint64_t word = sim_random(&seed, UINT64_MAX);
+
+		memcpy(to + i, &word, bytes - i < 8 ? bytes - i : 8);
+	}
+}
+
+static uint16_t key_text(char text[KEY_BYTES], uint32_t key)
+{
+	return (uint16_t)snprintf(text, KEY_BYTES, "key-%u", key);
+}
+
+static struct keeper_bed_txn *transaction_take(struct keeper_bed *bed, uint32_t worker)
+{
+	for (uint32_t i = 0; i < KEEPER_BED_TXNS_MAX; i++)
+		if (!bed->txn[worker][i].used)
+			return &bed->txn[worker][i];
+	return NULL;
+}
+
+static void packet_write(const struct keeper_bed *bed, struct packet *p, uint32_t key,
+			 uint64_t seed)
+{
+	uint8_t value[ABAFT_PACKET_BYTES_MAX];
+	char text[KEY_BYTES];
+	uint16_t bytes = key_text(text, key);
+
+	if (seed == KEEPER_BED_DELETED) {
+		packet_delete(p, text, bytes);
+		return;
+	}
+	value_fill(bed, seed, value);
+	packet_put(p, text, bytes, value, value_bytes(bed, seed));
+}
+
+static void packet_make(struct keeper_bed *bed, struct packet *p, const struct keeper_bed_txn *txn)
+{
+	uint64_t owner = (((uint64_t)txn->worker << 32) + (1ull << 31)) / bed->workers;
+	uint8_t id[16];
+
+	packet_id(id, bed->now.wall_us / 1000, ++bed->ids, (uint32_t)owner);
+	packet_begin(p, id, 0, 0, 0, 0, ABAFT_FLAG_OPEN);
+	packet_deadline(p, DEADLINE_MS);
+	for (uint32_t i = 0; i < txn->count; i++)
+		packet_write(bed, p, txn->write[i].key, txn->write[i].seed);
+	packet_commit(p);
+	packet_finish(p);
+	must(!p->cut && p->used <= ABAFT_PACKET_BYTES_MAX, "values do not fit a packet");
+}
+
+static void count_refusal(struct keeper_bed *bed, uint16_t status)
+{
+	must(status == ABAFT_NO_SPACE || status == ABAFT_BUSY || status == ABAFT_LOG_FAILED,
+	     "refused for another reason");
+	bed->refused_space += status == ABAFT_NO_SPACE;
+	bed->refused_busy += status == ABAFT_BUSY;
+}
+
+bool keeper_bed_commit(struct keeper_bed *bed, const uint32_t *keys, const uint64_t *seeds,
+		       uint32_t count)
+{
+	uint32_t worker = keys[0] % bed->workers;
+	struct keeper_bed_txn *txn = transaction_take(bed, worker);
+	struct packet p;
+
+	if (!txn)
+		return false;
+	*txn = (struct keeper_bed_txn){.worker = worker, .count = count};
+	for (uint32_t i = 0; i < count; i++) {
+		must(keys[i] % bed->workers == worker, "a key of another worker");
+		txn->write[i].key = keys[i];
+		txn->write[i].seed = seeds[i];
+	}
+	packet_make(bed, &p, txn);
+	node_pass_begin(bed->node[worker], bed->now);
+	txn->used = node_execute(bed->node[worker], p.bytes, p.used, txn->answer,
+				 &txn->answer_bytes, txn) == NODE_WAIT;
+	node_pass_end(bed->node[worker]);
+	if (txn->used)
+		bed->user_bytes += p.used;
+	else
+		count_refusal(bed, status_of(txn));
+	return txn->used;
+}
+
+bool keeper_bed_commit_any(struct keeper_bed *bed, uint32_t worker, uint32_t deletes)
+{
+	uint32_t keys[KEEPER_BED_WRITES_MAX], count = 1, mine = bed->keys / bed->workers;
+	uint64_t seeds[KEEPER_BED_WRITES_MAX];
+	uint32_t first = (uint32_t)roll(bed, mine), bytes = 0;
+
+	if (roll(bed, 4) == 0)
+		count = 1 + (uint32_t)roll(bed, KEEPER_BED_WRITES_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		keys[i] = (first + i) % mine * bed->workers + worker;
+		seeds[i] = deletes && roll(bed, deletes) == 0 ? KEEPER_BED_DELETED
+							      : keeper_bed_value(bed);
+		bytes += seeds[i] == KEEPER_BED_DELETED ? 0 : value_bytes(bed, seeds[i]);
+		if (bytes > ABAFT_PACKET_BYTES_MAX - 300) { /* must fit one packet */
+			count = i ? i : 1;
+			break;
+		}
+	}
+	return keeper_bed_commit(bed, keys, seeds, count);
+}
+
+/* What the node has of a key, against the model. */
+
+static const struct version *newest_visible(struct keeper_bed *bed, uint32_t number)
+{
+	char text[KEY_BYTES];
+	uint16_t bytes = key_text(text, number);
+	const struct index *index = &bed->store->index;
+	struct key_id id = index_id(index, (const uint8_t *)text, bytes);
+	const struct key *key = index_find(index, id, (const uint8_t *)text, bytes);
+	const struct version *v = key ? atomic_load(&key->newest) : NULL;
+
+	while (v && !version_published(v))
+		v = atomic_load(&v->older);
+	return v;
+}
+
+uint64_t keeper_bed_place(struct keeper_bed *bed, uint32_t key)
+{
+	const struct version *v = newest_visible(bed, key);
+
+	return v ? atomic_load(&v->place) : PLACE_NONE;
+}
+
+/* True if the key's write with this value stands at the place. */
+static bool stands_at(struct keeper_bed *bed, uint64_t place, uint32_t number,
+		      const struct version *v, const uint8_t *value)
+{
+	uint32_t log = place_log(place), offset = place_offset(place);
+	char text[KEY_BYTES];
+	uint16_t key_bytes = key_text(text, number);
+	const uint8_t *at;
+	uint64_t bytes;
+
+	if (log >= ABAFT_LOGS_MAX || !bed->disk[log])
+		return false;
+	at = sim_disk_segment(bed->disk[log], place_segment(place), &bytes);
+	if (!at || offset + RECORD_WRITE_BYTES + key_bytes + v->bytes > bytes)
+		return false;
+	at += offset;
+	return load_le16(at) == key_bytes && at[2] == v->kind && load_le32(at + 4) == v->bytes &&
+	       memcmp(at + RECORD_WRITE_BYTES, text, key_bytes) == 0 &&
+	       memcmp(at + RECORD_WRITE_BYTES + key_bytes, value, v->bytes) == 0;
+}
+
+/* What is wrong with the key, were it `seed`; NULL: nothing. */
+static const char *fault_of(struct keeper_bed *bed, uint32_t key, uint64_t seed)
+{
+	const struct version *v = newest_visible(bed, key);
+	bool is_there = v && v->kind == VERSION_VALUE;
+	uint8_t value[ABAFT_PACKET_BYTES_MAX];
+
+	if (seed == KEEPER_BED_NEVER || seed == KEEPER_BED_DELETED)
+		return is_there ? "is there" : NULL;
+	if (!is_there)
+		return "is missing";
+	value_fill(bed, seed, value);
+	if (v->bytes != value_bytes(bed, seed))
+		return "has another length";
+	if (v->bytes > 0 && version_value(v) && memcmp(version_value(v), value, v->bytes) != 0)
+		return "has other bytes in memory";
+	if (v->bytes > 0 && !version_value(v) && !version_is_large(v))
+		return "is small and not in memory";
+	if (version_is_large(v) &&
+	    version_large((struct version *)(uintptr_t)v)->crc != crc32c(value, v->bytes))
+		return "has another checksum";
+	if (!stands_at(bed, atomic_load(&v->place), key, v, value))
+		return "does not stand at its place";
+	return NULL;
+}
+
+/* True if what was in flight when it crashed explains the key: the model learns it. */
+static bool explained(struct keeper_bed *bed, uint32_t key)
+{
+	for (uint32_t i = 0; i < KEEPER_BED_TXNS_MAX; i++) {
+		const struct keeper_bed_txn *txn = &bed->txn[key % bed->workers][i];
+
+		for (uint32_t j = 0; txn->used && j < txn->count; j++)
+			if (txn->write[j].key == key && !fault_of(bed, key, txn->write[j].seed)) {
+				bed->acked[key] = txn->write[j].seed;
+				return true;
+			}
+	}
+	return false;
+}
+
+uint32_t keeper_bed_wrong(struct keeper_bed *bed)
+{
+	uint32_t wrong = 0;
+
+	for (uint32_t key = 0; key < bed->keys; key++) {
+		const char *fault = fault_of(bed, key, bed->acked[key]);
+		uint64_t place = keeper_bed_place(bed, key);
+
+		if (!fault || explained(bed, key))
+			continue;
+		if (wrong++ == 0)
+			fprintf(stderr,
+				"seed %" PRIu64 ": key %u %s (log %u, segment %u, byte %u)\n",
+				bed->seed, key, fault, place_log(place), place_segment(place),
+				place_offset(place));
+	}
+	memset(bed->txn, 0, sizeof(bed->txn));
+	return wrong;
+}
+
+uint32_t keeper_bed_use(const struct keeper_bed *bed)
+{
+	return (uint32_t)(space_total(&bed->store->space) * 100 / bed->bytes_max);
+}
+
+bool keeper_bed_cold(struct keeper_bed *bed, uint32_t key)
+{
+	const struct version *v = newest_visible(bed, key);
+
+	return v && v->bytes > 0 && !version_value(v);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keeper_bed.h - a whole node but for packets' ports, over simulated disks: workers' nodes, real
+ * logs, the shelf, the kept log, checkpoint files and the keeper, all in one thread and in turn;
+ * power cuts, kills, and restarts by the code that the daemon restarts with (dataplane/restart.h).
+ *
+ * The model is, for each key, what was acknowledged last. A value is a function of a seed. Each key
+ * is written by one worker, so its writes come in the order in which they were sent. Everything
+ * follows from the bed's seed.
+ */
+#ifndef ABAFT_TESTS_KEEPER_BED_H
+#define ABAFT_TESTS_KEEPER_BED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <abaft/limits.h>
+
+#include "dataplane/core/node.h"
+#include "dataplane/keeper.h"
+#include "dataplane/post.h"
+#include "dataplane/restart.h"
+#include "tests/lib/filedev_sim.h"
+#include "tests/lib/logdev_sim.h"
+
+#define KEEPER_BED_WORKERS_MAX 4
+#define KEEPER_BED_KEYS_MAX    16384
+#define KEEPER_BED_TXNS_MAX    64 /* in flight, of each worker */
+#define KEEPER_BED_WRITES_MAX  3
+
+/* A value's seed; these two are none. */
+#define KEEPER_BED_NEVER   UINT64_C(0)
+#define KEEPER_BED_DELETED UINT64_C(1)
+
+/* A transaction whose answer waits for the log. */
+struct keeper_bed_txn {
+	bool used;
+	uint32_t worker, count;
+	struct {
+		uint32_t key;
+		uint64_t seed;
+	} write[KEEPER_BED_WRITES_MAX];
+	uint32_t answer_bytes;
+	uint8_t answer[ABAFT_PACKET_BYTES_MAX];
+};
+
+struct keeper_bed {
+	/* Set by keeper_bed_begin(); change before keeper_bed_open(). */
+	uint64_t seed;
+	uint32_t workers, keys;
+	uint32_t value_bytes_max;
+	uint64_t segment_bytes, bytes_max, reserve;
+	uint64_t step_us; /* the clock's, of each pass */
+	uint64_t memory_bytes, cache_bytes;
+	struct keeper_config config; /* what a configuration can choose */
+
+	uint64_t random, ids;
+	struct now now;
+	struct sim_disk *disk[ABAFT_LOGS_MAX]; /* one log's directory each; NULL: no such log */
+	struct sim_files *files;
+
+	/* While it is open. */
+	struct store *store;
+	struct node *node[KEEPER_BED_WORKERS_MAX];
+	struct shelf *shelf;
+	struct log *log[ABAFT_LOGS_MAX];
+	struct post post[KEEPER_BED_WORKERS_MAX];
+	struct keeper *keeper;
+	struct restart restart;
+	uint64_t keeper_due_us;
+	char why[RESTART_WHY_BYTES];
+
+	uint64_t acked[KEEPER_BED_KEYS_MAX];
+	struct keeper_bed_txn txn[KEEPER_BED_WORKERS_MAX][KEEPER_BED_TXNS_MAX];
+
+	/* Counted over all restarts. */
+	uint64_t commits, refused_space, refused_busy, user_bytes;
+	uint64_t cleaned_segments, cleaned_bytes, kept_bytes, checkpoints;
+	struct keeper_damage damage; /* the last that was reported */
+	uint32_t damages;
+	bool held;     /* a backup is going on */
+	bool threaded; /* the keeper steps by itself: nothing may be cleaned then */
+};
+
+/* Disks without a log; defaults for everything. */
+void keeper_bed_begin(struct keeper_bed *bed, uint64_t seed, uint32_t workers);
+void keeper_bed_end(struct keeper_bed *bed);
+/* Starts, on what the disks hold. 0, or restart_run()'s error with `why`. */
+int keeper_bed_open(struct keeper_bed *bed) __attribute__((warn_unused_result));
+/* Everything in memory goes: by a power cut, by a kill, or in good order. */
+void keeper_bed_power_cut(struct keeper_bed *bed);
+void keeper_bed_kill(struct keeper_bed *bed);
+void keeper_bed_close(struct keeper_bed *bed);
+
+/* One pass of each worker, and the keeper's steps that are due. */
+void keeper_bed_pass(struct keeper_bed *bed);
+/* Sends a transaction that sets `count` keys of one worker (keys are the worker's if equal to its
+ * number modulo the workers) to values of these seeds. False: it was refused, for now. */
+bool keeper_bed_commit(struct keeper_bed *bed, const uint32_t *keys, const uint64_t *seeds,
+		       uint32_t count);
+/* A new value's seed. */
+uint64_t keeper_bed_value(struct keeper_bed *bed);
+/* One to three keys of the worker, any of them, new values or (one of `deletes`) deletes. */
+bool keeper_bed_commit_any(struct keeper_bed *bed, uint32_t worker, uint32_t deletes);
+/* Passes until nothing is in flight; false if that never happens. */
+bool keeper_bed_drain(struct keeper_bed *bed) __attribute__((warn_unused_result));
+/* Passes until the keeper has written `count` more checkpoints; false if it does not. */
+bool keeper_bed_checkpoints(struct keeper_bed *bed, uint32_t count)
+	__attribute__((warn_unused_result));
+
+/*
+ * Nothing may be in flight, unless it was when all of it crashed. Every key is what the model says,
+ * in the index, and its bytes stand on disk where its place says. After a crash what was in flight
+ * may have been committed or not: the model then learns which. Returns how many keys are wrong;
+ * prints the first.
+ */
+uint32_t keeper_bed_wrong(struct keeper_bed *bed);
+/* Of the key's newest visible version: its place, and whether its value is on disk only. */
+bool keeper_bed_cold(struct keeper_bed *bed, uint32_t key);
+uint64_t keeper_bed_place(struct keeper_bed *bed, uint32_t key);
+void keeper_bed_stats(struct keeper_bed *bed, struct keeper_stats *out);
+/* Live bytes over bytes_max, percent. */
+uint32_t keeper_bed_use(const struct keeper_bed *bed);
+
+#endif
