@@ -18,7 +18,7 @@ MAY_NEED = (
     'calloc', 'malloc', 'aligned_alloc', 'posix_memalign', 'free', 'mmap', 'munmap', 'madvise',
     'memcpy', 'memmove', 'memset', 'memcmp', 'memchr', 'bcmp', 'strlen', 'strnlen', 'snprintf',
     '__memcpy_chk', '__memmove_chk', '__memset_chk', '__snprintf_chk', '__stack_chk_fail',
-    '__assert_fail', 'abort', '_GLOBAL_OFFSET_TABLE_', 'ck_*', '_ck_*', 'XXH*',
+    '__assert_fail', 'abort', '_GLOBAL_OFFSET_TABLE_', 'ck_*', '_ck_*', 'XXH*', 'crc32_iscsi',
 )
 
 
