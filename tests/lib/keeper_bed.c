@@ -16,13 +16,15 @@
 #include "dataplane/log/shelf.h"
 #include "tests/lib/core_packet.h"
 
-#define WALL_US	     1700000000000000ull
-#define KEY_BYTES    24
-#define PASSES_MAX   200000
+#define WALL_US		1700000000000000ull
+#define KEY_BYTES	24
+/* Values begin with seed and key, or are empty. */
+#define VALUE_BYTES_MIN 12
+#define PASSES_MAX	200000
 /* A refused transaction is not tried again: it must not hold versions back for long. */
-#define DEADLINE_MS  20
+#define DEADLINE_MS	20
 /* Keeper steps in a pass of the others: it has a core of its own. */
-#define KEEPER_STEPS 200
+#define KEEPER_STEPS	200
 
 static const uint8_t node_id[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
@@ -52,6 +54,7 @@ void keeper_bed_begin(struct keeper_bed *bed, uint64_t seed, uint32_t workers)
 	bed->reserve = 2 * bed->segment_bytes;
 	bed->step_us = 20000;
 	bed->memory_bytes = 16 << 20;
+	bed->outcomes_max = 512;
 	bed->config = (struct keeper_config){.checkpoint_bytes = 4 * bed->segment_bytes,
 					     .use_percent = 90,
 					     .room_bytes = 10 * bed->segment_bytes};
@@ -91,7 +94,6 @@ static int lend_error(void *log)
 	return log_error(log);
 }
 
-/* Nobody reads by requests here; it is there so that values may leave memory. */
 static int lend_read(void *log, const struct node_read *read)
 {
 	const struct log_read asked = {
@@ -114,7 +116,7 @@ static void nodes_open(struct keeper_bed *bed)
 		struct node_config config = {.worker = w,
 					     .origin = 1 << 8 | w,
 					     .txns_max = 2 * KEEPER_BED_TXNS_MAX,
-					     .outcomes_max = 512,
+					     .outcomes_max = bed->outcomes_max,
 					     .window_ms = ABAFT_OUTCOME_WINDOW_MS,
 					     .skew_ms = ABAFT_CLOCK_SKEW_MS,
 					     .deadline_ms = 5000,
@@ -299,6 +301,107 @@ void keeper_bed_stats(struct keeper_bed *bed, struct keeper_stats *out)
 	keeper_stats(bed->keeper, out);
 }
 
+static uint32_t value_bytes(const struct keeper_bed *bed, uint64_t seed)
+{
+	uint32_t most = seed % 3 ? bed->value_bytes_max : VERSION_INLINE_BYTES;
+	uint32_t bytes = (uint32_t)(seed / 3 % (most + 1));
+
+	return bytes < VALUE_BYTES_MIN ? 0 : bytes;
+}
+
+/* It names its seed and its key, so that what is read can be judged by itself. */
+static void value_fill(const struct keeper_bed *bed, uint32_t key, uint64_t seed, uint8_t *to)
+{
+	uint32_t bytes = value_bytes(bed, seed);
+
+	if (bytes == 0)
+		return;
+	memcpy(to, &seed, sizeof(seed));
+	memcpy(to + sizeof(seed), &key, sizeof(key));
+	for (uint32_t i = VALUE_BYTES_MIN; i < bytes; i += 8) {
+		uint64_t word = sim_random(&seed, UINT64_MAX);
+
+		memcpy(to + i, &word, bytes - i < 8 ? bytes - i : 8);
+	}
+}
+
+static uint16_t key_text(char text[KEY_BYTES], uint32_t key)
+{
+	return (uint16_t)snprintf(text, KEY_BYTES, "key-%u", key);
+}
+
+/* Nothing of the key is in flight. */
+static bool is_settled(const struct keeper_bed *bed, uint32_t key)
+{
+	for (uint32_t i = 0; i < KEEPER_BED_TXNS_MAX; i++) {
+		const struct keeper_bed_txn *txn = &bed->txn[key % bed->workers][i];
+
+		for (uint32_t j = 0; txn->used && j < txn->count; j++)
+			if (txn->write[j].key == key)
+				return false;
+	}
+	return true;
+}
+
+/* The seed of a value that was read; KEEPER_BED_NEVER: it is no value of the key. */
+static uint64_t value_seed(const struct keeper_bed *bed, uint32_t key, const uint8_t *value,
+			   uint32_t bytes)
+{
+	uint8_t expected[ABAFT_PACKET_BYTES_MAX];
+	uint64_t seed;
+
+	memcpy(&seed, value, sizeof(seed));
+	value_fill(bed, key, seed, expected);
+	return bytes == value_bytes(bed, seed) && memcmp(value, expected, bytes) == 0
+		       ? seed
+		       : KEEPER_BED_NEVER;
+}
+
+/* True if the answer is what the model says, as far as it knows. */
+static bool read_fits(const struct keeper_bed *bed, const struct keeper_bed_read *read,
+		      const struct reply_result *result)
+{
+	uint64_t acked = bed->acked[read->key], seed = KEEPER_BED_DELETED;
+	bool known = read->settled && is_settled(bed, read->key) && acked == read->acked;
+
+	if (result->status == ABAFT_OK && result->data_bytes > 0)
+		seed = value_seed(bed, read->key, result->data, result->data_bytes);
+	if (!known || seed == KEEPER_BED_NEVER)
+		return seed != KEEPER_BED_NEVER;
+	if (result->status == ABAFT_NOT_FOUND)
+		return acked <= KEEPER_BED_DELETED;
+	return acked > KEEPER_BED_DELETED &&
+	       (result->data_bytes > 0 ? seed == acked : value_bytes(bed, acked) == 0);
+}
+
+/* Executes a read in a pass; it stays `used` while it waits for the disk. */
+static void read_run(struct keeper_bed *bed, struct keeper_bed_read *read)
+{
+	uint8_t answer[ABAFT_PACKET_BYTES_MAX];
+	struct reply_result result;
+	struct reply reply;
+	uint32_t bytes;
+
+	read->used = node_execute(bed->node[read->worker], read->request, read->bytes, answer,
+				  &bytes, read) == NODE_FETCH;
+	if (read->used)
+		return;
+	bed->reads++;
+	must(reply_open(&reply, answer, bytes), "a malformed answer");
+	if ((reply.flags & ABAFT_FLAG_REFUSED) || !reply_next(&reply, &result) ||
+	    (result.status != ABAFT_OK && result.status != ABAFT_NOT_FOUND)) {
+		bed->failed_reads++;
+		return;
+	}
+	if (!read_fits(bed, read, &result) && bed->wrong_reads++ == 0)
+		fprintf(stderr, "seed %" PRIu64 ": key %u is read wrong\n", bed->seed, read->key);
+}
+
+static void read_again(void *arg, void *token)
+{
+	read_run(arg, token);
+}
+
 static void transaction_end(struct keeper_bed *bed, struct keeper_bed_txn *txn, uint16_t status)
 {
 	txn->used = false;
@@ -330,6 +433,17 @@ static void done(void *arg, void *token, const uint8_t *result, uint32_t at, uin
 	transaction_end(arg, txn, status_of(txn));
 }
 
+static void take_reads(struct keeper_bed *bed, uint32_t w)
+{
+	struct log_read_done ended[16];
+	uint32_t count;
+
+	while ((count = log_read_done(bed->log[w], ended, 16)) > 0)
+		for (uint32_t i = 0; i < count; i++)
+			node_read_done(bed->node[w], ended[i].tag, ended[i].result);
+	node_fetched(bed->node[w], read_again, bed);
+}
+
 static void worker_pass(struct keeper_bed *bed, uint32_t w)
 {
 	struct node *node = bed->node[w];
@@ -337,6 +451,7 @@ static void worker_pass(struct keeper_bed *bed, uint32_t w)
 
 	node_pass_begin(node, bed->now);
 	node_durable(node, log_poll(log), done, bed);
+	take_reads(bed, w);
 	post_serve(&bed->post[w], node, log);
 	log_submit(log, bed->now);
 	node_tick(node);
@@ -369,6 +484,8 @@ bool keeper_bed_drain(struct keeper_bed *bed)
 
 		for (uint32_t w = 0; w < bed->workers; w++)
 			busy |= node_pending(bed->node[w]);
+		for (uint32_t r = 0; r < KEEPER_BED_READS_MAX; r++)
+			busy |= bed->read[r].used;
 		if (!busy)
 			return true;
 		keeper_bed_pass(bed);
@@ -401,29 +518,6 @@ uint64_t keeper_bed_value(struct keeper_bed *bed)
 	return seed > KEEPER_BED_DELETED ? seed : 2;
 }
 
-static uint32_t value_bytes(const struct keeper_bed *bed, uint64_t seed)
-{
-	uint32_t most = seed % 3 ? bed->value_bytes_max : VERSION_INLINE_BYTES;
-
-	return (uint32_t)(seed / 3 % (most + 1));
-}
-
-static void value_fill(const struct keeper_bed *bed, uint64_t seed, uint8_t *to)
-{
-	uint32_t bytes = value_bytes(bed, seed);
-
-	for (uint32_t i = 0; i < bytes; i += 8) {
-		uint64_t word = sim_random(&seed, UINT64_MAX);
-
-		memcpy(to + i, &word, bytes - i < 8 ? bytes - i : 8);
-	}
-}
-
-static uint16_t key_text(char text[KEY_BYTES], uint32_t key)
-{
-	return (uint16_t)snprintf(text, KEY_BYTES, "key-%u", key);
-}
-
 static struct keeper_bed_txn *transaction_take(struct keeper_bed *bed, uint32_t worker)
 {
 	for (uint32_t i = 0; i < KEEPER_BED_TXNS_MAX; i++)
@@ -443,23 +537,83 @@ static void packet_write(const struct keeper_bed *bed, struct packet *p, uint32_
 		packet_delete(p, text, bytes);
 		return;
 	}
-	value_fill(bed, seed, value);
+	value_fill(bed, key, seed, value);
 	packet_put(p, text, bytes, value, value_bytes(bed, seed));
 }
 
-static void packet_make(struct keeper_bed *bed, struct packet *p, const struct keeper_bed_txn *txn)
+static void packet_open(struct keeper_bed *bed, struct packet *p, uint32_t worker)
 {
-	uint64_t owner = (((uint64_t)txn->worker << 32) + (1ull << 31)) / bed->workers;
+	uint64_t owner = (((uint64_t)worker << 32) + (1ull << 31)) / bed->workers;
 	uint8_t id[16];
 
 	packet_id(id, bed->now.wall_us / 1000, ++bed->ids, (uint32_t)owner);
 	packet_begin(p, id, 0, 0, 0, 0, ABAFT_FLAG_OPEN);
 	packet_deadline(p, DEADLINE_MS);
+}
+
+static void packet_make(struct keeper_bed *bed, struct packet *p, const struct keeper_bed_txn *txn)
+{
+	packet_open(bed, p, txn->worker);
 	for (uint32_t i = 0; i < txn->count; i++)
 		packet_write(bed, p, txn->write[i].key, txn->write[i].seed);
 	packet_commit(p);
 	packet_finish(p);
 	must(!p->cut && p->used <= ABAFT_PACKET_BYTES_MAX, "values do not fit a packet");
+}
+
+bool keeper_bed_read(struct keeper_bed *bed, uint32_t key)
+{
+	struct keeper_bed_read *read = bed->read;
+	char text[KEY_BYTES];
+	struct packet p;
+
+	while (read->used)
+		if (++read == bed->read + KEEPER_BED_READS_MAX)
+			return false;
+	read->worker = key % bed->workers;
+	read->key = key;
+	read->settled = is_settled(bed, key);
+	read->acked = bed->acked[key];
+	packet_open(bed, &p, read->worker);
+	packet_get(&p, text, key_text(text, key), 0);
+	packet_commit(&p);
+	read->bytes = packet_finish(&p);
+	memcpy(read->request, p.bytes, read->bytes);
+	node_pass_begin(bed->node[read->worker], bed->now);
+	read_run(bed, read);
+	node_pass_end(bed->node[read->worker]);
+	bed->cold_reads += read->used;
+	return true;
+}
+
+void keeper_bed_packet(struct keeper_bed *bed, struct packet *p, uint32_t key, uint64_t seed)
+{
+	packet_open(bed, p, key % bed->workers);
+	packet_write(bed, p, key, seed);
+	packet_commit(p);
+	packet_finish(p);
+}
+
+uint16_t keeper_bed_send(struct keeper_bed *bed, uint32_t worker, const struct packet *p,
+			 struct vnum *number)
+{
+	struct keeper_bed_txn *txn = transaction_take(bed, worker);
+	struct reply_result result = {0};
+	struct reply reply;
+
+	must(txn, "too many in flight");
+	*txn = (struct keeper_bed_txn){.worker = worker};
+	node_pass_begin(bed->node[worker], bed->now);
+	txn->used = node_execute(bed->node[worker], p->bytes, p->used, txn->answer,
+				 &txn->answer_bytes, txn) == NODE_WAIT;
+	node_pass_end(bed->node[worker]);
+	for (uint32_t i = 0; txn->used && i < PASSES_MAX; i++)
+		keeper_bed_pass(bed);
+	must(reply_open(&reply, txn->answer, txn->answer_bytes), "a malformed answer");
+	while (reply_next(&reply, &result))
+		;
+	*number = (struct vnum){.time = result.time, .origin = result.origin};
+	return status_of(txn);
 }
 
 static void count_refusal(struct keeper_bed *bed, uint16_t status)
@@ -573,7 +727,7 @@ static const char *fault_of(struct keeper_bed *bed, uint32_t key, uint64_t seed)
 		return is_there ? "is there" : NULL;
 	if (!is_there)
 		return "is missing";
-	value_fill(bed, seed, value);
+	value_fill(bed, key, seed, value);
 	if (v->bytes != value_bytes(bed, seed))
 		return "has another length";
 	if (v->bytes > 0 && version_value(v) && memcmp(version_value(v), value, v->bytes) != 0)
@@ -620,7 +774,8 @@ uint32_t keeper_bed_wrong(struct keeper_bed *bed)
 				place_offset(place));
 	}
 	memset(bed->txn, 0, sizeof(bed->txn));
-	return wrong;
+	memset(bed->read, 0, sizeof(bed->read));
+	return wrong + (uint32_t)bed->wrong_reads;
 }
 
 uint32_t keeper_bed_use(const struct keeper_bed *bed)

@@ -16,6 +16,7 @@
 
 #include <abaft/limits.h>
 
+#include "dataplane/core/hlc.h"
 #include "dataplane/core/node.h"
 #include "dataplane/keeper.h"
 #include "dataplane/post.h"
@@ -27,6 +28,7 @@
 #define KEEPER_BED_KEYS_MAX    16384
 #define KEEPER_BED_TXNS_MAX    64 /* in flight, of each worker */
 #define KEEPER_BED_WRITES_MAX  3
+#define KEEPER_BED_READS_MAX   64
 
 /* A value's seed; these two are none. */
 #define KEEPER_BED_NEVER   UINT64_C(0)
@@ -44,6 +46,15 @@ struct keeper_bed_txn {
 	uint8_t answer[ABAFT_PACKET_BYTES_MAX];
 };
 
+/* A GET, which may wait for the disk: its request is kept as it came. */
+struct keeper_bed_read {
+	bool used;
+	uint32_t worker, key, bytes;
+	bool settled;	/* nothing of the key was in flight */
+	uint64_t acked; /* what the model said then */
+	uint8_t request[ABAFT_PACKET_BYTES_MAX];
+};
+
 struct keeper_bed {
 	/* Set by keeper_bed_begin(); change before keeper_bed_open(). */
 	uint64_t seed;
@@ -52,6 +63,7 @@ struct keeper_bed {
 	uint64_t segment_bytes, bytes_max, reserve;
 	uint64_t step_us; /* the clock's, of each pass */
 	uint64_t memory_bytes, cache_bytes;
+	uint32_t outcomes_max;
 	struct keeper_config config; /* what a configuration can choose */
 
 	uint64_t random, ids;
@@ -73,7 +85,10 @@ struct keeper_bed {
 	uint64_t acked[KEEPER_BED_KEYS_MAX];
 	struct keeper_bed_txn txn[KEEPER_BED_WORKERS_MAX][KEEPER_BED_TXNS_MAX];
 
+	struct keeper_bed_read read[KEEPER_BED_READS_MAX];
+
 	/* Counted over all restarts. */
+	uint64_t reads, cold_reads, wrong_reads, failed_reads;
 	uint64_t commits, refused_space, refused_busy, user_bytes;
 	uint64_t cleaned_segments, cleaned_bytes, kept_bytes, checkpoints;
 	struct keeper_damage damage; /* the last that was reported */
@@ -102,6 +117,15 @@ bool keeper_bed_commit(struct keeper_bed *bed, const uint32_t *keys, const uint6
 uint64_t keeper_bed_value(struct keeper_bed *bed);
 /* One to three keys of the worker, any of them, new values or (one of `deletes`) deletes. */
 bool keeper_bed_commit_any(struct keeper_bed *bed, uint32_t worker, uint32_t deletes);
+/* Reads a key by its worker; what comes back must be whole and of that key, and, if nothing of it
+ * is in flight, what the model says. False: no room for it. */
+bool keeper_bed_read(struct keeper_bed *bed, uint32_t key);
+/* A finished packet that sets one key, under an id of its own. */
+struct packet;
+void keeper_bed_packet(struct keeper_bed *bed, struct packet *p, uint32_t key, uint64_t seed);
+/* Sends it, for the first time or again, and waits: the status of its commit, and its version. */
+uint16_t keeper_bed_send(struct keeper_bed *bed, uint32_t worker, const struct packet *p,
+			 struct vnum *number);
 /* Passes until nothing is in flight; false if that never happens. */
 bool keeper_bed_drain(struct keeper_bed *bed) __attribute__((warn_unused_result));
 /* Passes until the keeper has written `count` more checkpoints; false if it does not. */
