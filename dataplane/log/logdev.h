@@ -42,8 +42,8 @@ struct logdev_fetch {
 	struct logdev *from; /* whose handle it is: this device, or that of another log */
 	int handle;
 	uint32_t buffer; /* of start_reads() */
-	uint32_t bytes;	 /* to the buffer's begin; a multiple of the block */
-	uint64_t offset; /* a multiple of the block */
+	uint32_t bytes;	 /* to the buffer's begin; a multiple of from->sector */
+	uint64_t offset; /* as bytes */
 	uint64_t tag;	 /* comes back with LOGDEV_FETCH set */
 };
 #define LOGDEV_FETCH (UINT64_C(1) << 63)
@@ -89,7 +89,8 @@ struct logdev_ops {
 
 struct logdev {
 	const struct logdev_ops *ops;
-	bool threads; /* segments are made ahead by a thread; else within the owner's calls */
+	bool threads;	 /* segments are made ahead by a thread; else within the owner's calls */
+	uint32_t sector; /* what fetches are multiples of: a power of two, at most the block */
 };
 
 /*

@@ -509,6 +509,26 @@ static int lock_dir(int fd, bool create)
 	}
 }
 
+/* What this file system reads at least: often less than a block. The less there is to move, the
+ * more reads a second. */
+static uint32_t sector_of(int dir_fd)
+{
+	uint32_t sector = ABAFT_LOG_BLOCK_BYTES;
+#ifdef STATX_DIOALIGN /* Linux 6.1 */
+	int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct statx st;
+
+	if (fd < 0)
+		return sector;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == 0 &&
+	    (st.stx_mask & STATX_DIOALIGN) && st.stx_dio_offset_align &&
+	    ABAFT_LOG_BLOCK_BYTES % st.stx_dio_offset_align == 0)
+		sector = st.stx_dio_offset_align;
+	close(fd);
+#endif
+	return sector;
+}
+
 /* Opens the log's directory and locks it; makes it, durably, when `create`. */
 static int open_dir(struct logdev_uring *uring, const char *dir, const char *path, bool create)
 {
@@ -550,6 +570,7 @@ int logdev_uring_create(struct logdev **out, const char *dir, uint32_t number, b
 		uring_destroy(&uring->dev);
 		return error;
 	}
+	uring->dev.sector = create ? sector_of(uring->dir_fd) : ABAFT_LOG_BLOCK_BYTES;
 	*out = &uring->dev;
 	return 0;
 }

@@ -13,8 +13,8 @@
  *
  * R1. A wanted read holds its segment on the shelf from reader_want() until it has ended. So its
  *     handle is good while the device reads, even if the segment is removed meanwhile.
- * R2. A device read lies in one segment, starts and ends on blocks, and holds several wanted reads
- *     wholly, or one in part and then those behind it wholly.
+ * R2. A device read lies in one segment, starts and ends on sectors, and holds several wanted
+ *     reads wholly, or one in part and then those behind it wholly.
  * R3. A wanted read has ended when all of it was asked of the device and all of that has come.
  * R4. What a failed or short device read did not bring is read once more, and alone: a bad sector
  *     below one value, or between two, takes none of its neighbours with it.
@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <abaft/limits.h>
 
@@ -37,6 +38,8 @@
  */
 #define GAP_BYTES_MAX (16u << 10)
 #define NONE	      UINT16_MAX
+#define HUGE_BYTES    (2u << 20)
+#define BUFFERS_BYTES ((size_t)ABAFT_READS_IN_FLIGHT * ABAFT_READ_BYTES_MAX)
 
 _Static_assert(ABAFT_FETCHES_MAX < NONE, "indices are of 16 bits");
 _Static_assert(ABAFT_READ_BYTES_MAX % ABAFT_LOG_BLOCK_BYTES == 0, "buffers are blocks");
@@ -103,11 +106,12 @@ int reader_create(struct reader **out, struct logdev *dev, struct shelf *shelf)
 
 	if (!reader)
 		return -ENOMEM;
-	if (posix_memalign((void **)&reader->buffers, ABAFT_LOG_BLOCK_BYTES,
-			   sizeof(buffers) / sizeof(buffers[0]) * ABAFT_READ_BYTES_MAX)) {
+	if (posix_memalign((void **)&reader->buffers, HUGE_BYTES, BUFFERS_BYTES)) {
 		free(reader);
 		return -ENOMEM;
 	}
+	/* If it can be had: a read that spans pages is then one piece for the disk, not several. */
+	(void)madvise(reader->buffers, BUFFERS_BYTES, MADV_HUGEPAGE);
 	reader->dev = dev;
 	reader->shelf = shelf;
 	reader->arrived = &reader->queue[0];
@@ -236,12 +240,13 @@ static void fly(struct reader *reader, const struct wanted *first)
 	uint16_t number = reader->flights_free[reader->in_device];
 	uint64_t begin = first->read.place + first->asked;
 	struct flight *flight = &reader->flight[number];
+	uint32_t sector = first->from->sector;
 	const struct wanted *next;
 	struct logdev_fetch fetch;
 	uint64_t end;
 
 	*flight = (struct flight){
-		.place = begin - begin % ABAFT_LOG_BLOCK_BYTES,
+		.place = begin - begin % sector,
 		.part = NONE,
 		.whole = NONE,
 	};
@@ -251,8 +256,7 @@ static void fly(struct reader *reader, const struct wanted *first)
 
 		end = behind > end ? behind : end;
 	}
-	flight->bytes = (uint32_t)(end - flight->place + ABAFT_LOG_BLOCK_BYTES - 1) &
-			~(ABAFT_LOG_BLOCK_BYTES - 1);
+	flight->bytes = (uint32_t)(end - flight->place + sector - 1) & ~(sector - 1);
 	fetch = (struct logdev_fetch){
 		.from = first->from,
 		.handle = first->handle,

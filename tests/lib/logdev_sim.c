@@ -373,7 +373,7 @@ static void sim_fetch(struct logdev *dev, const struct logdev_fetch *asked)
 		return;
 	/* A buffer in use, or what O_DIRECT would refuse. */
 	if (fetch->stage != STAGE_NONE || !asked->bytes || asked->bytes > disk->fetch_bytes ||
-	    asked->bytes % BLOCK_BYTES || asked->offset % BLOCK_BYTES)
+	    asked->bytes % SECTOR_BYTES || asked->offset % SECTOR_BYTES)
 		abort();
 	fetch->stage = STAGE_QUEUED;
 	fetch->asked = *asked;
@@ -449,11 +449,11 @@ static int bring(struct sim_disk *disk, const struct logdev_fetch *asked)
 	if (!from->segments[asked->handle].there)
 		abort(); /* it went while it was read */
 	if (counts_down(&from->fail_fetch) ||
-	    (from->bad_segment == (uint32_t)asked->handle && bad >= asked->offset &&
+	    (from->bad_segment == (uint32_t)asked->handle && bad + BLOCK_BYTES > asked->offset &&
 	     bad < asked->offset + asked->bytes))
 		return -EIO;
 	if (counts_down(&from->short_fetch))
-		bytes = (uint32_t)roll(disk, bytes / BLOCK_BYTES) * BLOCK_BYTES;
+		bytes = (uint32_t)roll(disk, bytes / SECTOR_BYTES) * SECTOR_BYTES;
 	return (int)sim_read(asked->from, asked->handle, disk->fetch_buffers[asked->buffer], bytes,
 			     asked->offset);
 }
@@ -506,6 +506,11 @@ static int sim_sleep_fd(struct logdev *dev)
 
 static void sim_destroy(struct logdev *dev)
 {
+	struct sim_disk *disk = of(dev);
+
+	for (uint32_t i = 0; i < FETCHES_MAX && !disk->dead; i++)
+		if (disk->fetches[i].stage != STAGE_NONE)
+			abort(); /* its buffer is about to be freed */
 }
 
 static const struct logdev_ops sim_ops = {
@@ -535,6 +540,7 @@ struct sim_disk *sim_disk_create(uint64_t seed)
 	struct sim_disk *disk = must(calloc(1, sizeof(*disk)));
 
 	disk->dev.ops = &sim_ops;
+	disk->dev.sector = SECTOR_BYTES;
 	disk->random = seed;
 	disk->delay_max = 4;
 	disk->fault = -EIO;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "dataplane/core/place.h"
 #include "dataplane/log/format.h"
 #include "dataplane/log/segment.h"
 #include "dataplane/log/shelf.h"
@@ -468,6 +469,156 @@ static void longer_and_shorter_segments_mix(void **state)
 	rig_end(&rig);
 }
 
+#define READS 80
+
+static uint64_t places[READS];
+static uint8_t read_to[READS][100];
+
+/* Records that are so far apart that each is a device read of its own; what was read of them. */
+static void open_readable(uint64_t seed)
+{
+	rig_begin(&rig, seed);
+	assert_int_equal(shelf_create(&rig.config.shelf, 0, 0), 0);
+	rig_open(&rig);
+	memset(read_to, 0xee, sizeof(read_to));
+	for (uint32_t i = 0; i < READS; i++) {
+		while (!rig_append(&rig, 20000))
+			rig_pass(&rig);
+		places[i] = log_place(rig.log);
+	}
+	rig_drain(&rig);
+}
+
+static void want(uint32_t i)
+{
+	const struct log_read read = {
+		.place = places[i], .bytes = sizeof(read_to[i]), .to = read_to[i], .tag = i};
+
+	assert_int_equal(log_read(rig.log, &read), 0);
+}
+
+/* How many have something in their memory; what it is must be right. */
+static uint32_t came(void)
+{
+	static const uint8_t nothing[100] = {[0 ... 99] = 0xee};
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < READS; i++) {
+		uint64_t bytes;
+		const uint8_t *segment =
+			sim_disk_segment(rig.disk, place_segment(places[i]), &bytes);
+
+		if (memcmp(read_to[i], nothing, sizeof(nothing)) == 0)
+			continue;
+		assert_memory_equal(read_to[i], segment + place_offset(places[i]),
+				    sizeof(read_to[i]));
+		count++;
+	}
+	return count;
+}
+
+static void reads_beside_writes(void **state)
+{
+	struct log_read_done done[READS];
+	struct log_stats stats;
+	uint32_t ended = 0;
+
+	open_readable(20);
+	for (uint32_t i = 0; i < READS; i++)
+		want(i);
+	for (uint32_t passes = 0; ended < READS; passes++) {
+		uint32_t count;
+
+		assert_true(passes < 1000);
+		rig_append(&rig, 300);
+		rig_pass(&rig);
+		count = log_read_done(rig.log, done, READS);
+		for (uint32_t i = 0; i < count; i++)
+			assert_int_equal(done[i].result, 0);
+		ended += count;
+	}
+	assert_int_equal(came(), READS);
+	log_stats(rig.log, &stats);
+	assert_int_equal(stats.reads, READS);
+	assert_int_equal(stats.device_reads, READS);
+	assert_int_equal(stats.read_bytes, sizeof(read_to));
+	rig_drain(&rig);
+	expect_all();
+	rig_end(&rig);
+}
+
+static void fail_log(void)
+{
+	sim_disk_fail_write(rig.disk, 1);
+	for (uint32_t passes = 0; passes < 200; passes++) {
+		rig_append(&rig, 300);
+		rig_pass(&rig);
+	}
+	assert_int_equal(log_error(rig.log), -EIO);
+}
+
+static void log_that_failed_is_still_read(void **state)
+{
+	struct log_read_done done[READS];
+	uint32_t ended = 0;
+
+	open_readable(21);
+	fail_log();
+	for (uint32_t i = 0; i < 10; i++)
+		want(i);
+	for (uint32_t passes = 0; ended < 10; passes++) {
+		assert_true(passes < 1000);
+		rig_pass(&rig);
+		ended += log_read_done(rig.log, done, READS);
+	}
+	assert_int_equal(came(), 10);
+	rig_end(&rig);
+}
+
+static void log_without_a_shelf_has_nothing_to_read(void **state)
+{
+	const struct log_read read = {.place = place_make(3, 0, 96), .bytes = 1};
+	struct log_read_done done;
+
+	rig_begin(&rig, 22);
+	rig_open(&rig);
+	assert_int_equal(log_read(rig.log, &read), -ESTALE);
+	assert_int_equal(log_read_done(rig.log, &done, 1), 0);
+	rig_end(&rig);
+}
+
+/* The device aborts if it is taken away under a read; no further one is begun. */
+static void closing_waits_for_reads(void **state)
+{
+	for (uint64_t failed = 0; failed < 2; failed++) {
+		open_readable(23);
+		sim_disk_delay(rig.disk, 30);
+		if (failed)
+			fail_log();
+		for (uint32_t i = 0; i < READS; i++)
+			want(i);
+		rig_submit(&rig);
+		rig_close(&rig);
+		assert_int_equal(came(), ABAFT_READS_IN_FLIGHT);
+		rig_end(&rig);
+	}
+}
+
+/* Of a device that is dead nothing is waited for. */
+static void closing_after_a_crash_waits_for_nothing(void **state)
+{
+	open_readable(24);
+	for (uint32_t i = 0; i < READS; i++)
+		want(i);
+	rig_submit(&rig);
+	sim_disk_power_cut(rig.disk);
+	rig_close(&rig);
+	rig_open(&rig);
+	rig_pass(&rig);
+	assert_int_equal(came(), 0);
+	rig_end(&rig);
+}
+
 static void segment_names(void **state)
 {
 	char name[SEGMENT_NAME_BYTES];
@@ -506,6 +657,11 @@ int main(void)
 		cmocka_unit_test(no_room_at_all_is_an_error),
 		cmocka_unit_test(reopening_many_times),
 		cmocka_unit_test(longer_and_shorter_segments_mix),
+		cmocka_unit_test(reads_beside_writes),
+		cmocka_unit_test(log_that_failed_is_still_read),
+		cmocka_unit_test(log_without_a_shelf_has_nothing_to_read),
+		cmocka_unit_test(closing_waits_for_reads),
+		cmocka_unit_test(closing_after_a_crash_waits_for_nothing),
 		cmocka_unit_test(segment_names),
 	};
 

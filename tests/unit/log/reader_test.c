@@ -350,8 +350,32 @@ static void bad_sector_takes_no_neighbour(void **state)
 	end();
 }
 
+/* Nor do those that came later, whether they stand before or behind what is tried again. */
+static void second_try_is_alone(void **state)
+{
+	begin(7);
+	sim_disk_delay(disk, 0);
+	sim_disk_bad_block(disk, 0, 5);
+	assert_int_equal(ask(LOG, 0, 3 * BLOCK, 100), 0);
+	assert_int_equal(ask(LOG, 0, 5 * BLOCK + 200, 100), 0);
+	assert_int_equal(ask(LOG, 0, 8 * BLOCK, 100), 0);
+	tick();
+	assert_int_equal(read_errors(), 1);
+	assert_int_equal(ask(LOG, 0, 5 * BLOCK, 100), 0);
+	assert_int_equal(ask(LOG, 0, 5 * BLOCK + 400, 100), 0);
+	finish();
+	assert_int_equal(asked[0].result, 0);
+	assert_int_equal(asked[1].result, -EIO);
+	assert_int_equal(asked[2].result, 0);
+	assert_int_equal(asked[3].result, -EIO);
+	assert_int_equal(asked[4].result, -EIO);
+	end();
+}
+
 static void short_reads(void **state)
 {
+	uint64_t before;
+
 	begin(8);
 	for (uint32_t i = 0; i < 50; i++) {
 		sim_disk_short_fetch(disk, 1);
@@ -364,11 +388,13 @@ static void short_reads(void **state)
 	assert_int_equal(read_errors(), 50);
 	/* The file is not as long as it was: what is left of it is read. */
 	sim_disk_put(disk, 0, NULL, 8 * BLOCK);
+	before = device_reads();
 	assert_int_equal(ask(LOG, 0, 6 * BLOCK, BLOCK), 0);
 	assert_int_equal(ask(LOG, 0, 7 * BLOCK + 1, BLOCK), 0);
 	assert_int_equal(ask(LOG, 0, 9 * BLOCK, 10), 0);
 	finish();
 	assert_int_equal(asked[100].result, 0);
+	assert_int_equal(device_reads(), before + 3); /* together, and two of them once more */
 	assert_int_equal(asked[101].result, -EIO);
 	assert_int_equal(asked[102].result, -EIO);
 	end();
@@ -555,6 +581,7 @@ int main(void)
 		cmocka_unit_test(other_logs_are_read_too),
 		cmocka_unit_test(errors_are_tried_once_more),
 		cmocka_unit_test(bad_sector_takes_no_neighbour),
+		cmocka_unit_test(second_try_is_alone),
 		cmocka_unit_test(short_reads),
 		cmocka_unit_test(what_is_not_there_is_stale),
 		cmocka_unit_test(reads_lie_in_their_segment),
