@@ -40,6 +40,12 @@ def restart(tap, build):
          '--smoke')
 
 
+def cold_read(tap, build):
+    """Values read back beside fio"""
+    runs(tap, 'cold_read', ('machine: ', '32 at a time  fio 4096 B', 'ratio of values '),
+         f'{HERE}/cold_read', build, '--smoke')
+
+
 def main():
     build = sys.argv[1]
     reason = missing()
@@ -55,6 +61,7 @@ def main():
     tap.case(end_to_end, build)
     tap.case(base_transaction, build)
     tap.case(restart, build)
+    tap.case(cold_read, build)
     tap.done()
 
 
