@@ -79,9 +79,9 @@ static const struct key keys[] = {
 	 "made\n"
 	 "room. 0: the disk's end. Checkpoints come on top."},
 	{"checkpoint", KEY_BYTES, AT(checkpoint_bytes), 0, 1024 * TIB, "256M",
-	 "Write a checkpoint when the logs have grown by this: a restart reads one checkpoint and "
-	 "about\n"
-	 "so much of the logs. 0: none; then nothing is cleaned and a restart reads all logs."},
+	 "Write a checkpoint when the logs have grown by this, or by four times the last one's "
+	 "size if that is more: a restart reads one checkpoint and about so much of the logs. 0: "
+	 "none; then nothing is cleaned and a restart reads all logs."},
 	{"clean-below", KEY_COUNT, AT(clean_below), 0, 95, "70",
 	 "Clean segments while less than so many percent of the logs are live data. Higher saves "
 	 "disk\n"

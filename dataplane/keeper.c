@@ -124,9 +124,9 @@ static void look(struct keeper *k)
 
 static void publish_stats(struct keeper *k)
 {
-	uint64_t bytes = k->config.checkpoint_bytes;
-
-	k->stats.tail_bytes_max = bytes ? bytes + k->ck.grown_max : UINT64_MAX;
+	k->stats.tail_bytes_max = k->config.checkpoint_bytes
+					  ? checkpointer_interval(k) + k->ck.grown_max
+					  : UINT64_MAX;
 	pthread_mutex_lock(&k->mutex);
 	k->told = k->stats;
 	pthread_mutex_unlock(&k->mutex);

@@ -66,8 +66,8 @@ struct keeper_config {
 	/* Once for each damaged segment, from the keeper's thread; may be NULL. */
 	void (*report)(void *arg, const struct keeper_damage *damage);
 	void *report_arg;
-	/* Checkpoint when the logs have grown by this since the last; 0: never, nor any cleaning.
-	 */
+	/* Checkpoint when the logs have grown by this since the last, or by four times the last
+	 * one's size if that is more; 0: never, nor any cleaning. */
 	uint64_t checkpoint_bytes;
 	/* Clean while live bytes are less than this share of the segments', percent; 0: never. */
 	uint32_t use_percent;
@@ -106,7 +106,7 @@ struct keeper_stats {
 	uint64_t checkpoint_us;	     /* how long it took */
 	uint64_t tail_bytes;	     /* of log behind its marks: what a restart now would replay */
 	/*
-	 * What tail_bytes can become: checkpoint_bytes, and what is written while a checkpoint is,
+	 * What tail_bytes can become: checkpoint_bytes or four checkpoints, and what is written while a checkpoint is,
 	 * of which no configuration knows the disk's speed: the most so far. UINT64_MAX: no bound.
 	 */
 	uint64_t tail_bytes_max;

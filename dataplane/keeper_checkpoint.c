@@ -17,14 +17,24 @@
 #include "dataplane/log/log.h"
 #include "dataplane/post.h"
 
-#define BACKOFF_US_MIN UINT64_C(1000000)
-#define BACKOFF_US_MAX UINT64_C(60000000)
+#define BACKOFF_US_MIN	  UINT64_C(1000000)
+#define BACKOFF_US_MAX	  UINT64_C(60000000)
+#define CHECKPOINT_SPREAD 4
 /* Buckets of the index in one step: far below a millisecond. */
-#define WALK_BUCKETS   64
+#define WALK_BUCKETS	  64
 
 bool checkpointer_holds_moves(const struct keeper *k)
 {
 	return k->ck.stage != CK_NONE && k->ck.stage < CK_KEYS;
+}
+
+/* A checkpoint costs what the index is long, so a large one must last for longer: what is written
+ * for checkpoints stays below a quarter of what is written to the logs. */
+uint64_t checkpointer_interval(const struct keeper *k)
+{
+	uint64_t size = CHECKPOINT_SPREAD * k->stats.checkpoint_bytes;
+
+	return size > k->config.checkpoint_bytes ? size : k->config.checkpoint_bytes;
 }
 
 static bool due(const struct keeper *k)
@@ -32,7 +42,7 @@ static bool due(const struct keeper *k)
 	if (atomic_load_explicit(&k->asked, memory_order_relaxed))
 		return true;
 	return k->config.checkpoint_bytes > 0 && k->looked && k->mono_us >= k->ck.retry_us &&
-	       (k->grown >= k->config.checkpoint_bytes || k->checkpoint_helps);
+	       (k->grown >= checkpointer_interval(k) || k->checkpoint_helps);
 }
 
 static void walk_end(struct keeper *k)

@@ -158,6 +158,8 @@ uint64_t checkpointer_step(struct keeper *keeper);
 void checkpointer_stop(struct keeper *keeper);
 /* True while no new copy may be made (Q5). */
 bool checkpointer_holds_moves(const struct keeper *keeper);
+/* How much the logs grow from one checkpoint to the next. */
+uint64_t checkpointer_interval(const struct keeper *keeper);
 
 /* keeper_clean.c */
 int cleaner_create(struct keeper *keeper) __attribute__((warn_unused_result));
