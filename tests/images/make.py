@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes an image: a data directory as the daemon of this tree leaves it, and what must be in it.
 
-    make.py closed|killed DIRECTORY
+    make.py closed|killed|cleaned DIRECTORY
 
 writes DIRECTORY/NAME.tar.xz and NAME.txt. Runs the daemon and the abaft command of this tree's
 build (or $ABAFTD, $ABAFT) as root. README.md tells which program made which image.
@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
@@ -104,6 +105,33 @@ def killed(node, writer):
         node.kill()
 
 
+def numbers(node, log):
+    return sorted(int(name[4:], 16) for name in os.listdir(f'{node.keys["data_dir"]}/{log}')
+                  if len(name) == 12)
+
+
+def cleaned(node, writer):
+    """Two checkpoints, segments missing that were cleaned, kept writes behind the marks: killed."""
+    writer.some('a', 4)
+    writer.commit({f'gone-{i}': text(f'gone{i}', 60) for i in range(9)})
+    writer.commit({f'gone-{i}': None for i in range(9)})
+    end = time.monotonic() + 60
+    rounds = 0
+    while True:
+        segments = numbers(node, 'log-000')
+        info = node.info()
+        if segments[0] > 0 and info['kept_bytes'] > 0 and rounds >= 100:
+            break
+        if time.monotonic() > end:
+            raise TimeoutError(f'nothing was cleaned: {segments}, {info}')
+        writer.commit({f'huge-{rounds % 5}': text(f'huge{rounds}', 30000),
+                       f'stays-{rounds % 40}': text(f'stays{rounds}', 400)})
+        rounds += 1
+    writer.some('b', 2)
+    writer.throw(node, 40)
+    node.kill()
+
+
 def settle(node, writer):
     """Which of the commits that were not answered are there, by the program that wrote them."""
     dump = subprocess.run([ABAFT, 'log', 'dump', '-j', node.keys['data_dir']], check=True,
@@ -119,8 +147,10 @@ def main():
     name, directory = sys.argv[1:]
     enter_namespace()
     writer = Writer()
-    with Node(workers=2 if name == 'closed' else 3, segment_size=SEGMENT_BYTES) as node:
-        {'closed': closed, 'killed': killed}[name](node, writer)
+    keys = {'closed': {'workers': 2}, 'killed': {'workers': 3},
+            'cleaned': {'workers': 2, 'checkpoint': '8M', 'clean_below': 90, 'clean_rate': 0}}
+    with Node(segment_size=SEGMENT_BYTES, **keys[name]) as node:
+        {'closed': closed, 'killed': killed, 'cleaned': cleaned}[name](node, writer)
         settle(node, writer)
         path = f'{directory}/{name}'
         with open(f'{path}.txt', 'w') as file:
