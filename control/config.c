@@ -79,9 +79,9 @@ static const struct key keys[] = {
 	 "made\n"
 	 "room. 0: the disk's end. Checkpoints come on top."},
 	{"checkpoint", KEY_BYTES, AT(checkpoint_bytes), 0, 1024 * TIB, "256M",
-	 "Write a checkpoint when the logs have grown by this, or by four times the last one's "
-	 "size if that is more: a restart reads one checkpoint and about so much of the logs. 0: "
-	 "none; then nothing is cleaned and a restart reads all logs."},
+	 "Write a checkpoint when the logs have grown by this, or by four times the last one's\n"
+	 "size if that is more: a restart reads one checkpoint and about so much of the logs.\n"
+	 "0: none; then nothing is cleaned and a restart reads all logs."},
 	{"clean-below", KEY_COUNT, AT(clean_below), 0, 95, "70",
 	 "Clean segments while less than so many percent of the logs are live data. Higher saves "
 	 "disk\n"
@@ -91,9 +91,8 @@ static const struct key keys[] = {
 	{"sync", KEY_BOOL, AT(sync), 0, 1, "yes",
 	 "Acknowledge commits only after fdatasync. `no` loses commits: for benchmarks alone."},
 	{"dsync", KEY_BOOL, AT(dsync), 0, 1, "no",
-	 "Make each log write durable by itself (RWF_DSYNC) instead of an fdatasync behind it. "
-	 "Faster "
-	 "where cores are free beside the workers, far slower where they are not: measure."},
+	 "Make each log write durable by itself (RWF_DSYNC) instead of an fdatasync behind it.\n"
+	 "Faster where cores are free beside the workers, far slower where not: measure."},
 	{"huge-pages", KEY_BOOL, AT(huge_pages), 0, 1, "no",
 	 "Use huge pages for packets and values; they must have been set aside."},
 	{"poll", KEY_BOOL, AT(poll), 0, 1, "no",

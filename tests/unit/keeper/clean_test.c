@@ -259,7 +259,7 @@ static void failed_checkpoints_are_tried_again(void **state)
 	assert_int_equal(stats.error, -EIO);
 	for (uint32_t i = 0; i < 200; i++)
 		keeper_bed_pass(&bed);
-	overwrite(400000, 0);
+	overwrite(800000, 0);
 	keeper_bed_stats(&bed, &stats);
 	assert_int_equal(stats.error, 0);
 	assert_true(stats.checkpoints > 3);
