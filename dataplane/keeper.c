@@ -46,10 +46,12 @@ bool keeper_answered(const struct keeper *k)
 
 void keeper_take_marks(struct keeper *k, uint64_t *time)
 {
+	k->full = false;
 	for (uint32_t w = 0; w < k->config.workers; w++) {
 		const struct post *post = &k->config.posts[w];
 
 		k->mark[w] = post->mark;
+		k->full |= post->log_error == -ENOSPC;
 		if (time && post->time > *time)
 			*time = post->time;
 	}
@@ -103,7 +105,7 @@ static void measure(struct keeper *k)
 	k->looked = true;
 }
 
-/* Marks without waking anybody: who sleeps writes nothing. */
+/* Marks, after the first time without waking anybody: who sleeps writes nothing. */
 static void look(struct keeper *k)
 {
 	if (k->ck.stage != CK_NONE && k->ck.stage != CK_KEYS)
@@ -119,7 +121,7 @@ static void look(struct keeper *k)
 		return;
 	k->look_us = k->mono_us;
 	k->looking = true;
-	keeper_ask_marks(k, false);
+	keeper_ask_marks(k, !k->looked);
 }
 
 static void publish_stats(struct keeper *k)

@@ -91,7 +91,7 @@ static bool room_is_short(const struct keeper *k)
 {
 	uint64_t most = shelf_bytes_max(k->config.shelf);
 
-	if (log_error(k->config.kept) == -ENOSPC)
+	if (k->full || log_error(k->config.kept) == -ENOSPC)
 		return true;
 	return most > 0 && shelf_bytes(k->config.shelf) + k->config.room_bytes > most;
 }

@@ -114,6 +114,7 @@ struct keeper {
 	bool looking; /* posts were asked for it, and for nothing since */
 	bool looked;  /* at least once */
 	uint64_t look_us;
+	bool full;	/* some worker's log has no room */
 	uint64_t grown; /* behind `newest` */
 
 	struct checkpoint_head newest, older; /* number 0: none; `older` covers (Q1) */

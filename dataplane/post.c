@@ -30,6 +30,7 @@ bool post_serve(struct post *post, const struct node *node, const struct log *lo
 	case POST_MARK:
 		log_mark(log, &post->mark);
 		post->time = node_time(node);
+		post->log_error = log_error(log);
 		break;
 	case POST_OUTCOMES_NEXT:
 		post->bytes = node_snapshot_outcomes(node, &post->cursor, post->outcomes,

@@ -32,6 +32,7 @@ struct post {
 	uint64_t cursor;
 	uint64_t horizon_ms; /* of POST_OUTCOMES_NEXT */
 	uint64_t time;	     /* of POST_MARK: node_time() */
+	int log_error;	     /* of POST_MARK, as log_error() */
 	struct log_mark mark;
 	uint32_t bytes;
 	uint8_t outcomes[POST_OUTCOMES * SNAPSHOT_OUTCOME_BYTES];

@@ -300,6 +300,24 @@ static void a_failed_kept_log_only_ends_cleaning(void **state)
 	keeper_bed_end(&bed);
 }
 
+/* The disk itself is full, whatever the shelf allows: cleaning makes room, though no use is
+ * configured that would ask for it. */
+static void a_full_disk_is_cleaned(void **state)
+{
+	begin_with_key(11, 0);
+	bed.bytes_max = 0;
+	bed.config.use_percent = 1;
+	bed.config.clean_rate = 1000;
+	keeper_bed_close(&bed);
+	assert_int_equal(keeper_bed_open(&bed), 0);
+	sim_disk_space(bed.disk[0], 32 * bed.segment_bytes);
+	overwrite(8000000, 0);
+	assert_true(bed.refused_space > 0);
+	assert_true(keeper_bed_drain(&bed));
+	assert_int_equal(keeper_bed_wrong(&bed), 0);
+	keeper_bed_end(&bed);
+}
+
 static void the_pace_is_kept(void **state)
 {
 	struct keeper_stats stats;
@@ -379,6 +397,7 @@ int main(void)
 		cmocka_unit_test(a_backup_keeps_all_files),
 		cmocka_unit_test(failed_checkpoints_are_tried_again),
 		cmocka_unit_test(a_failed_kept_log_only_ends_cleaning),
+		cmocka_unit_test(a_full_disk_is_cleaned),
 		cmocka_unit_test(the_pace_is_kept),
 		cmocka_unit_test(the_tail_is_bounded),
 		cmocka_unit_test(the_thread_steps),
