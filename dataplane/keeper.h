@@ -106,8 +106,9 @@ struct keeper_stats {
 	uint64_t checkpoint_us;	     /* how long it took */
 	uint64_t tail_bytes;	     /* of log behind its marks: what a restart now would replay */
 	/*
-	 * What tail_bytes can become: checkpoint_bytes or four checkpoints, and what is written while a checkpoint is,
-	 * of which no configuration knows the disk's speed: the most so far. UINT64_MAX: no bound.
+	 * What tail_bytes can become: what one checkpoint is away from the next (checkpoint_bytes,
+	 * above), and what is written while one is, of which no configuration knows the disk's
+	 * speed: the most so far. UINT64_MAX: no bound.
 	 */
 	uint64_t tail_bytes_max;
 	uint64_t live_bytes, log_bytes;

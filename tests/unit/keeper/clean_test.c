@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -357,33 +356,6 @@ static void the_tail_is_bounded(void **state)
 	keeper_bed_end(&bed);
 }
 
-static void the_thread_steps(void **state)
-{
-	struct keeper_stats stats = {0};
-
-	begin_with_key(10, 0);
-	bed.config.use_percent = 0;
-	keeper_bed_close(&bed);
-	assert_int_equal(keeper_bed_open(&bed), 0);
-	bed.threaded = true;
-	assert_int_equal(keeper_start(bed.keeper), 0);
-	keeper_ask_checkpoint(bed.keeper);
-	for (uint32_t i = 0; i < 20000 && stats.checkpoints == 0; i++) {
-		(void)keeper_bed_commit_any(&bed, 0, 0);
-		keeper_bed_pass(&bed);
-		usleep(500);
-		keeper_bed_stats(&bed, &stats);
-	}
-	keeper_stop(bed.keeper);
-	assert_true(stats.checkpoints > 0);
-	assert_true(keeper_bed_drain(&bed));
-	keeper_bed_power_cut(&bed);
-	bed.threaded = false;
-	assert_int_equal(keeper_bed_open(&bed), 0);
-	assert_int_equal(keeper_bed_wrong(&bed), 0);
-	keeper_bed_end(&bed);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,7 +372,6 @@ int main(void)
 		cmocka_unit_test(a_full_disk_is_cleaned),
 		cmocka_unit_test(the_pace_is_kept),
 		cmocka_unit_test(the_tail_is_bounded),
-		cmocka_unit_test(the_thread_steps),
 	};
 
 	return cmocka_run_group_tests_name("keeper_clean", tests, NULL, NULL);
