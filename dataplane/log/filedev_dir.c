@@ -19,10 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <abaft/limits.h>
+
+#include "dataplane/log/direct.h"
 
 #define NAME_BYTES 32
 #define NEW	   ".new"
@@ -72,24 +73,14 @@ static DIR *open_dir(const struct filedev_dir *dir)
 	return stream;
 }
 
+static int parse_finished(const char *name, uint32_t *number)
+{
+	return parse_name(name, "", number);
+}
+
 static int dir_list(struct filedev *dev, uint32_t *numbers, size_t max)
 {
-	struct dirent *entry;
-	size_t count = 0;
-	uint32_t number;
-	DIR *stream = open_dir(of(dev));
-
-	if (!stream)
-		return -errno;
-	while ((entry = readdir(stream))) {
-		if (parse_name(entry->d_name, "", &number) < 0)
-			continue;
-		if (count < max)
-			numbers[count] = number;
-		count++;
-	}
-	closedir(stream);
-	return count > max ? -E2BIG : (int)count;
+	return direct_list(of(dev)->dir_fd, parse_finished, numbers, max);
 }
 
 /* What a crash left in the making. */
@@ -110,16 +101,6 @@ static int remove_unfinished(struct filedev_dir *dir)
 	return error;
 }
 
-/* Some file systems know no O_DIRECT; they are slower, not wrong. */
-static int open_direct(int dir_fd, const char *name, int flags)
-{
-	int fd = openat(dir_fd, name, flags | O_DIRECT | O_CLOEXEC, 0644);
-
-	if (fd < 0 && errno == EINVAL)
-		fd = openat(dir_fd, name, flags | O_CLOEXEC, 0644);
-	return fd < 0 ? -errno : fd;
-}
-
 static int dir_create(struct filedev *dev, uint32_t number)
 {
 	struct filedev_dir *dir = of(dev);
@@ -132,7 +113,7 @@ static int dir_create(struct filedev *dev, uint32_t number)
 	if (error)
 		return error;
 	name_of(name, number, NEW);
-	fd = open_direct(dir->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL);
+	fd = direct_open(dir->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL);
 	if (fd < 0)
 		return fd;
 	dir->fd = fd;
@@ -201,39 +182,14 @@ static int dir_finish(struct filedev *dev)
 static int dir_open(struct filedev *dev, uint32_t number, uint64_t *bytes)
 {
 	char name[NAME_BYTES];
-	struct stat st;
-	int fd;
 
 	name_of(name, number, "");
-	fd = open_direct(of(dev)->dir_fd, name, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0) {
-		int error = -errno;
-
-		close(fd);
-		return error;
-	}
-	*bytes = (uint64_t)st.st_size;
-	return fd;
+	return direct_length(direct_open(of(dev)->dir_fd, name, O_RDONLY), bytes);
 }
 
 static ssize_t dir_read(struct filedev *dev, int handle, uint8_t *to, size_t bytes, uint64_t offset)
 {
-	size_t got = 0;
-
-	while (got < bytes) {
-		ssize_t now = pread(handle, to + got, bytes - got, (off_t)(offset + got));
-
-		if (now < 0 && errno == EINTR)
-			continue;
-		if (now < 0)
-			return -errno;
-		got += (size_t)now;
-		if (now == 0 || now % ABAFT_LOG_BLOCK_BYTES != 0)
-			break;
-	}
-	return (ssize_t)got;
+	return direct_read(handle, to, bytes, offset);
 }
 
 static void dir_close(struct filedev *dev, int handle)

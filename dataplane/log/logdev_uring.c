@@ -22,7 +22,6 @@
  */
 #include "dataplane/log/logdev.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -38,6 +37,7 @@
 
 #include <abaft/limits.h>
 
+#include "dataplane/log/direct.h"
 #include "dataplane/log/segment.h"
 
 #define BUFFERS_MAX  8
@@ -75,38 +75,7 @@ static struct logdev_uring *of(struct logdev *dev)
 
 static int uring_list(struct logdev *dev, uint32_t *numbers, size_t max)
 {
-	int fd = openat(of(dev)->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *entry;
-	size_t count = 0;
-	uint32_t number;
-	DIR *stream;
-
-	if (fd < 0)
-		return -errno;
-	stream = fdopendir(fd);
-	if (!stream) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while ((entry = readdir(stream))) {
-		if (segment_name_parse(entry->d_name, &number) < 0)
-			continue;
-		if (count < max)
-			numbers[count] = number;
-		count++;
-	}
-	closedir(stream);
-	return count > max ? -E2BIG : (int)count;
-}
-
-/* Some file systems know no O_DIRECT; they are slower, not wrong. */
-static int open_direct(int dir_fd, const char *name, int flags)
-{
-	int fd = openat(dir_fd, name, flags | O_DIRECT | O_CLOEXEC, 0644);
-
-	if (fd < 0 && errno == EINVAL)
-		fd = openat(dir_fd, name, flags | O_CLOEXEC, 0644);
-	return fd < 0 ? -errno : fd;
+	return direct_list(of(dev)->dir_fd, segment_name_parse, numbers, max);
 }
 
 /* At the file's beginning; durable when it returns 0. */
@@ -157,7 +126,7 @@ static int uring_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 
 	segment_name(name, number);
 	segment_name_new(name_new, number);
-	fd = open_direct(dir_fd, name_new, O_RDWR | O_CREAT | O_TRUNC);
+	fd = direct_open(dir_fd, name_new, O_RDWR | O_CREAT | O_TRUNC);
 	if (fd < 0)
 		return fd;
 	error = write_zeros(fd, bytes);
@@ -174,23 +143,13 @@ static int uring_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 static int uring_open(struct logdev *dev, uint32_t number, uint64_t *bytes)
 {
 	char name[SEGMENT_NAME_BYTES];
-	struct stat st;
 	int fd;
 
 	segment_name(name, number);
-	fd = open_direct(of(dev)->dir_fd, name, O_RDWR);
+	fd = direct_open(of(dev)->dir_fd, name, O_RDWR);
 	if (fd == -EACCES || fd == -EROFS)
-		fd = open_direct(of(dev)->dir_fd, name, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0) {
-		int error = -errno;
-
-		close(fd);
-		return error;
-	}
-	*bytes = (uint64_t)st.st_size;
-	return fd;
+		fd = direct_open(of(dev)->dir_fd, name, O_RDONLY);
+	return direct_length(fd, bytes);
 }
 
 static void uring_close(struct logdev *dev, int handle)
@@ -201,20 +160,7 @@ static void uring_close(struct logdev *dev, int handle)
 static ssize_t uring_read(struct logdev *dev, int handle, uint8_t *to, size_t bytes,
 			  uint64_t offset)
 {
-	size_t done = 0;
-
-	while (done < bytes) {
-		ssize_t got = pread(handle, to + done, bytes - done, (off_t)(offset + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		done += (size_t)got;
-	}
-	return (ssize_t)done;
+	return direct_read(handle, to, bytes, offset);
 }
 
 static int uring_sync(struct logdev *dev, int handle)
@@ -237,7 +183,7 @@ static int uring_remove(struct logdev *dev, uint32_t number)
 
 static int zero_first(int dir_fd, const char *name)
 {
-	int fd = open_direct(dir_fd, name, O_RDWR), error;
+	int fd = direct_open(dir_fd, name, O_RDWR), error;
 
 	if (fd < 0)
 		return fd;
