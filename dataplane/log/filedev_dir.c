@@ -113,7 +113,7 @@ static int dir_create(struct filedev *dev, uint32_t number)
 	if (error)
 		return error;
 	name_of(name, number, NEW);
-	fd = direct_open(dir->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL);
+	fd = direct_open(dir->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC);
 	if (fd < 0)
 		return fd;
 	dir->fd = fd;

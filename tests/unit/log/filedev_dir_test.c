@@ -2,12 +2,14 @@
 /* Tests of dataplane/log/filedev_dir.c, each in a directory of its own under $TMPDIR. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -173,6 +175,25 @@ static void checkpoint_through_it(void **state)
 	dev->ops->destroy(dev);
 }
 
+/* A file system that knows no O_DIRECT, and refuses only when it has made the file. */
+static void without_direct_io(void **state)
+{
+	struct filedev *dev;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", *state, "ramfs", 0, NULL) < 0) {
+		print_message("not run: a file system cannot be mounted: %s\n", strerror(errno));
+		skip();
+	}
+	dev = begin(*state);
+	assert_int_equal(dev->ops->create(dev, 1), 0);
+	assert_int_equal(dev->ops->append(dev, block, sizeof(block)), 0);
+	assert_int_equal(dev->ops->finish(dev), 0);
+	assert_true(there(*state, "checkpoint-00000001"));
+	dev->ops->destroy(dev);
+	assert_int_equal(umount(*state), 0);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
@@ -182,6 +203,7 @@ int main(void)
 		CASE(what_is_not_finished_goes),
 		CASE(names_that_cannot_be_had),
 		CASE(checkpoint_through_it),
+		CASE(without_direct_io),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
