@@ -126,6 +126,9 @@ static void look(struct keeper *k)
 
 static void publish_stats(struct keeper *k)
 {
+	int kept = log_error(k->config.kept);
+
+	k->stats.kept_error = kept == -ENOSPC ? 0 : kept;
 	k->stats.tail_bytes_max = k->config.checkpoint_bytes
 					  ? checkpointer_interval(k) + k->ck.grown_max
 					  : UINT64_MAX;

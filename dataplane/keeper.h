@@ -117,6 +117,9 @@ struct keeper_stats {
 	uint64_t damaged_segments, damaged_bytes; /* live, but damaged on disk: these stay */
 	uint64_t read_errors;			  /* blocks of victims that the disk did not give */
 	int error;				  /* of the last checkpoint, 0: it went well */
+	/* 0, or why the kept log failed: nothing more is cleaned until a restart. (That it has no
+	 * room is none: cleaning goes on when there is some.) */
+	int kept_error;
 };
 void keeper_stats(const struct keeper *keeper, struct keeper_stats *out);
 

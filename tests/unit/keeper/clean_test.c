@@ -282,6 +282,7 @@ static void a_failed_kept_log_only_ends_cleaning(void **state)
 	overwrite(1000000, 0);
 	keeper_bed_stats(&bed, &stats);
 	cleaned = stats.cleaned_segments;
+	assert_int_equal(stats.kept_error, -EIO);
 	overwrite(1000000, 0);
 	keeper_bed_stats(&bed, &stats);
 	assert_int_equal(stats.cleaned_segments, cleaned);
@@ -296,6 +297,7 @@ static void a_failed_kept_log_only_ends_cleaning(void **state)
 	assert_int_equal(keeper_bed_wrong(&bed), 0);
 	keeper_bed_stats(&bed, &stats);
 	assert_true(stats.cleaned_segments > 0);
+	assert_int_equal(stats.kept_error, 0);
 	keeper_bed_end(&bed);
 }
 
