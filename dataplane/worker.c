@@ -81,6 +81,7 @@ struct worker {
 	uint64_t tick_us; /* pause the core allows */
 	int log_error;
 	int log_no_room;
+	uint64_t log_stalled_us;
 	bool worked;
 	bool closed; /* refuses every request */
 	bool quiet;
@@ -426,6 +427,7 @@ static void serve_log(struct worker *w, struct now now)
 	err = log_error(w->config.log);
 	if (err != w->log_error)
 		note_log_error(w, err);
+	ck_pr_store_64(&w->log_stalled_us, log_stalled_us(w->config.log));
 	/* Full is not failed: what was taken still becomes durable. */
 	if (err != 0 && err != -ENOSPC && w->parked != 0)
 		node_log_failed(w->config.node, commit_done, w);
@@ -611,6 +613,8 @@ static uint32_t info(void *arg, char *text, uint32_t text_bytes)
 		.lent = w->lent,
 		.tx_dropped = w->config.port == NULL ? 0 : w->config.port->tx_dropped,
 		.log_error = w->log_error,
+		.more = w->config.more,
+		.more_arg = w->config.more_arg,
 		.counters = &w->counters,
 		.node = node_counters(w->config.node),
 		.steer = w->config.steer == NULL ? NULL : steer_port_counters(w->config.steer),
@@ -674,6 +678,11 @@ int worker_log_error(const struct worker *w)
 int worker_log_no_room(const struct worker *w)
 {
 	return ck_pr_load_int(&w->log_no_room);
+}
+
+uint64_t worker_log_stalled_us(const struct worker *w)
+{
+	return ck_pr_load_64(&w->log_stalled_us);
 }
 
 int workers_log_error(struct worker *const workers[], uint32_t count, int *no_room)

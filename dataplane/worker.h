@@ -30,6 +30,7 @@
 
 #include <abaft/telemetry.h>
 
+struct info_text;
 struct worker;
 struct port;
 struct post;
@@ -63,8 +64,11 @@ struct worker_config {
 	struct post *post; /* the keeper's questions, or NULL */
 	struct worker_group *group;
 	const char *version; /* of the program, for INFO; must outlive the worker */
-	bool poll;	     /* never sleep */
-	bool yield;	     /* a shared core: while a log writes, let others run every 20 us */
+	/* Further lines of this worker's INFO (worker_info.h), from its thread; or NULL. */
+	void (*more)(void *arg, struct info_text *text);
+	void *more_arg;
+	bool poll;  /* never sleep */
+	bool yield; /* a shared core: while a log writes, let others run every 20 us */
 };
 
 /* Takes memory and lends the log and the INFO text to the node. 0 or -ENOMEM. */
@@ -90,6 +94,8 @@ int worker_log_no_room(const struct worker *worker);
 /* The value on disk that the worker found damaged last; false: none. `count` tells a new one. Any
  * thread. */
 bool worker_damage(const struct worker *worker, struct node_damage *out);
+/* How long the oldest write of its log is in flight; 0: not long, or none is. Any thread. */
+uint64_t worker_log_stalled_us(const struct worker *worker);
 /* Of all: a failed log's errno before a full one's, else 0. `no_room` as above, of the same log. */
 int workers_log_error(struct worker *const workers[], uint32_t count, int *no_room);
 

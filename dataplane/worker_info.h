@@ -9,12 +9,21 @@
 #ifndef ABAFT_DATAPLANE_WORKER_INFO_H
 #define ABAFT_DATAPLANE_WORKER_INFO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <abaft/telemetry.h>
 
 #include "dataplane/core/node.h"
 #include "dataplane/log/log.h"
+
+/* A text that grows line by line; a line that does not fit, and all behind it, are left out. */
+struct info_text {
+	char *at;
+	uint32_t bytes, room;
+	bool full;
+};
+void info_number(struct info_text *text, const char *name, uint64_t value);
 
 struct worker_facts {
 	const char *version;
@@ -28,6 +37,9 @@ struct worker_facts {
 	const struct node_counters *node;
 	const struct steer_counters *steer; /* NULL: the kernel steers */
 	struct log_stats log;
+	/* Further lines, behind these; or NULL. */
+	void (*more)(void *arg, struct info_text *text);
+	void *more_arg;
 };
 
 /* Writes the text, whole lines only, as many as fit. Returns its bytes. */

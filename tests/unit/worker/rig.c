@@ -127,6 +127,11 @@ bool log_busy(const struct log *log)
 	return log_error(log) == 0 && log->durable != log->appended;
 }
 
+uint64_t log_stalled_us(const struct log *log)
+{
+	return log->held && log_busy(log) ? RIG_STALLED_US : 0;
+}
+
 int log_sleep_fd(const struct log *log)
 {
 	return log->fd;

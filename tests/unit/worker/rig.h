@@ -40,6 +40,9 @@ struct log {
 	uint8_t file[4 << 20];
 };
 
+/* What a log says that is held and has something to write. */
+#define RIG_STALLED_US 1500000
+
 struct rig_port {
 	struct port port;
 	pthread_mutex_t lock;

@@ -158,6 +158,24 @@ static void a_full_log_is_not_failed(void **state)
 	rig_stop(&rig);
 }
 
+/* For as long as the disk does not end a write, and no longer. */
+static void a_stalled_log_is_told(void **state)
+{
+	rig_start(&rig, 1);
+	assert_int_equal(worker_log_stalled_us(rig.worker[0]), 0);
+	rig_hold(&rig, 0, true);
+	send_txn(0, "a", "1");
+	for (int ms = 0; ms < 5000 && worker_log_stalled_us(rig.worker[0]) == 0; ms++)
+		usleep(1000);
+	assert_int_equal(worker_log_stalled_us(rig.worker[0]), RIG_STALLED_US);
+	rig_hold(&rig, 0, false);
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	for (int ms = 0; ms < 5000 && worker_log_stalled_us(rig.worker[0]) != 0; ms++)
+		usleep(1000);
+	assert_int_equal(worker_log_stalled_us(rig.worker[0]), 0);
+	rig_stop(&rig);
+}
+
 /* Of several logs the one that needs a restart is told. */
 static void a_full_log_hides_no_failed_one(void **state)
 {
@@ -481,6 +499,7 @@ int main(void)
 		cmocka_unit_test(a_full_ring_says_busy),
 		cmocka_unit_test(a_failed_log_is_told),
 		cmocka_unit_test(a_full_log_is_not_failed),
+		cmocka_unit_test(a_stalled_log_is_told),
 		cmocka_unit_test(a_full_log_hides_no_failed_one),
 		cmocka_unit_test(the_end_drains),
 		cmocka_unit_test(open_transactions_may_end),
