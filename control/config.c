@@ -414,14 +414,14 @@ static int check_addresses(const struct config *config, char *why)
 	return 0;
 }
 
-bool config_cleans(const struct config *config)
+bool config_keeps(const struct config *config)
 {
-	return config->checkpoint_bytes != 0 && config->clean_below != 0;
+	return config->checkpoint_bytes != 0;
 }
 
 uint64_t config_log_reserve(const struct config *config)
 {
-	return config_cleans(config) ? RESERVE_SEGMENTS * config->segment_bytes : 0;
+	return config_keeps(config) ? RESERVE_SEGMENTS * config->segment_bytes : 0;
 }
 
 /* Room for a segment to write and one made ahead for each log; for marks behind which one can clean
@@ -438,7 +438,7 @@ static int check_log_bytes(const struct config *config, char *why)
 			 " for each of %" PRIu64 " workers%s take %" PRIu64
 			 "; raise it or lower segment-size",
 			 config->log_bytes_max, config->segment_bytes, config->workers,
-			 config_cleans(config) ? " and three for cleaning" : "", least);
+			 config_keeps(config) ? " and three for cleaning" : "", least);
 		return -EINVAL;
 	}
 	if (config->checkpoint_bytes > config->log_bytes_max / 4) {

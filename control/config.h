@@ -67,8 +67,8 @@ int config_set(struct config *config, const char *key, const char *value, const 
 /* Checks what one key alone cannot tell: keys that contradict each other, addresses, cores. */
 int config_check(const struct config *config, char *why) __attribute__((warn_unused_result));
 
-/* Whether segments are ever cleaned, and what of log_bytes_max only cleaning may take. */
-bool config_cleans(const struct config *config);
+/* Whether there is a keeper, which has a log, and what of log_bytes_max only that log may take. */
+bool config_keeps(const struct config *config);
 uint64_t config_log_reserve(const struct config *config);
 
 /* What main asked for besides a configuration. */

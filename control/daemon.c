@@ -5,7 +5,6 @@
 #include "control/daemon.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <rte_lcore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +12,9 @@
 #include <sys/random.h>
 
 #include "control/huge.h"
-#include "control/open_files.h"
 #include "control/queues.h"
 #include "dataplane/core/node.h"
-#include "dataplane/log/log.h"
-#include "dataplane/log/shelf.h"
+#include "dataplane/post.h"
 #include "dataplane/xcore/handover.h"
 
 /* Frames a queue's own rings take up, beside those that wait for the log. */
@@ -62,6 +59,8 @@ static int start_nodes(struct daemon *d, char *why)
 	struct store_config store = {.workers = d->workers,
 				     .keys_max = config->keys,
 				     .memory_bytes = config->memory_bytes,
+				     .cache_bytes = config->cache_bytes,
+				     .logs = storage_logs(config, &d->datadir),
 				     .seed = random_u64(),
 				     .map = config->huge_pages ? huge_map : huge_ask_map,
 				     .unmap = huge_unmap};
@@ -88,46 +87,6 @@ static int start_nodes(struct daemon *d, char *why)
 				 ? ", set more huge pages aside (sysctl vm.nr_hugepages), "
 				   "or take huge-pages = no"
 				 : "");
-	return err;
-}
-
-/* Too few show as logs that cannot be made longer; better said before. */
-static void raise_open_files(const struct daemon *d)
-{
-	uint64_t wanted = open_files_wanted(d->config->log_bytes_max, d->config->segment_bytes);
-	uint64_t allowed = open_files_raise(wanted);
-
-	if (d->config->log_bytes_max != 0 && allowed < wanted)
-		report(d->report, REPORT_WARNING,
-		       "log-bytes-max may take %" PRIu64 " open files, one for each segment, but "
-		       "%" PRIu64 " are allowed: raise LimitNOFILE (ulimit -n) or segment-size",
-		       wanted, allowed);
-	else
-		report(d->report, REPORT_DEBUG, "%" PRIu64 " open files are allowed", allowed);
-}
-
-static int start_logs(struct daemon *d, char *why)
-{
-	struct log_config log = {.dir = d->config->data_dir,
-				 .segment_bytes = d->config->segment_bytes,
-				 .sync = d->config->sync,
-				 .dsync = d->config->dsync};
-	int err = shelf_create(&d->shelf, d->config->log_bytes_max, config_log_reserve(d->config));
-
-	if (err != 0) {
-		snprintf(why, DAEMON_WHY_BYTES, "memory for the logs cannot be had: %s",
-			 strerror(-err));
-		return err;
-	}
-	raise_open_files(d);
-	log.shelf = d->shelf;
-	memcpy(log.node_id, d->datadir.node_id, sizeof(log.node_id));
-	err = recovery_run(&d->recovery, &d->datadir, &log, d->nodes, d->workers, why);
-	for (uint32_t w = 0; w < d->workers && err == 0; w++) {
-		log.number = w;
-		err = log_open(&d->logs[w], &log, d->recovery.tails[w], why, DAEMON_WHY_BYTES);
-	}
-	recovery_free(&d->recovery);
 	return err;
 }
 
@@ -242,10 +201,13 @@ static int start_workers(struct daemon *d, char *why)
 			.port = w < queues ? port_device_queue(d->device, w) : NULL,
 			.host = &d->host,
 			.node = d->nodes[w],
-			.log = d->logs[w],
+			.log = d->storage.logs[w],
+			.post = &d->storage.posts[w],
 			.handover = d->handover,
 			.group = &d->group,
 			.version = ABAFT_VERSION,
+			.more = w == 0 ? storage_info : NULL,
+			.more_arg = &d->storage,
 			.poll = d->config->poll,
 			.yield = yield,
 		};
@@ -305,6 +267,12 @@ static int start_threads(struct daemon *d, const cpu_set_t *allowed, char *why)
 	return err;
 }
 
+/* keeper_config.wake */
+static void wake_worker(void *handover, uint32_t worker)
+{
+	handover_kick(handover, worker);
+}
+
 int daemon_start(struct daemon *d, const struct config *config, const struct report *report,
 		 char *why)
 {
@@ -328,13 +296,16 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	if (err == 0)
 		err = start_nodes(d, why);
 	if (err == 0)
-		err = start_logs(d, why);
+		err = storage_open(&d->storage, config, report, &d->datadir, d->store, d->nodes,
+				   why);
 	if (err == 0)
 		err = start_port(d, why);
 	if (err == 0)
 		err = start_workers(d, why);
 	if (err == 0)
 		err = start_threads(d, &allowed, why);
+	if (err == 0)
+		err = storage_keep(&d->storage, wake_worker, d->handover, why);
 	return err;
 }
 
@@ -357,40 +328,50 @@ static int stop_workers(struct daemon *d)
 			       w);
 		err = err == 0 ? thread->err : err;
 	}
-	for (uint32_t w = 0; w < d->workers; w++) {
-		worker_destroy(d->threads[w].worker);
-		steer_port_close(d->threads[w].steer);
-	}
 	return err;
+}
+
+static int stop_steering(struct daemon *d)
+{
+	char why[DAEMON_WHY_BYTES];
+	int err = d->steered ? steer_detach(&d->steer, why) : 0;
+
+	if (err != 0)
+		report(d->report, REPORT_ERROR, "%s", why);
+	return err;
+}
+
+/* Logs whose disk does not answer: they cannot be waited for, nor freed what their threads use. */
+static bool some_dead(const struct daemon *d)
+{
+	for (uint32_t w = 0; w < d->workers; w++)
+		if (d->threads[w].err != 0)
+			return true;
+	return false;
 }
 
 int daemon_stop(struct daemon *d)
 {
-	char why[DAEMON_WHY_BYTES];
 	int err = stop_workers(d), failed;
-	bool closed = true;
+	bool dead = some_dead(d);
 
-	/* A log whose device does not answer cannot be waited for; its thread needs the shelf. */
-	for (uint32_t w = 0; w < d->workers; w++) {
-		if (d->logs[w] != NULL && d->threads[w].err == 0)
-			log_close(d->logs[w]);
-		closed &= d->threads[w].err == 0;
+	if (!dead) {
+		storage_rest(&d->storage, d->nodes);
+		storage_close(&d->storage);
+		handover_destroy(d->handover);
 	}
-	if (d->shelf != NULL && closed)
-		shelf_destroy(d->shelf);
-	handover_destroy(d->handover);
+	for (uint32_t w = 0; w < d->workers; w++) {
+		worker_destroy(d->threads[w].worker);
+		steer_port_close(d->threads[w].steer);
+	}
 	if (d->device != NULL)
 		port_device_close(d->device);
-	if (d->steered) {
-		failed = steer_detach(&d->steer, why);
-		if (failed != 0)
-			report(d->report, REPORT_ERROR, "%s", why);
-		err = err == 0 ? failed : err;
-	}
-	for (uint32_t w = 0; w < d->workers; w++)
+	failed = stop_steering(d);
+	err = err == 0 ? failed : err;
+	for (uint32_t w = 0; w < d->workers && !dead; w++)
 		if (d->nodes[w] != NULL)
 			node_destroy(d->nodes[w]);
-	if (d->store != NULL)
+	if (d->store != NULL && !dead)
 		store_destroy(d->store);
 	if (d->datadir_open)
 		datadir_close(&d->datadir);
@@ -399,11 +380,27 @@ int daemon_stop(struct daemon *d)
 	return err;
 }
 
-int daemon_log_error(const struct daemon *d, int *no_room)
+void daemon_faults(struct daemon *d, struct faults_seen *out)
 {
 	struct worker *workers[ABAFT_WORKERS_MAX];
+	struct keeper_stats keeper;
 
-	for (uint32_t w = 0; w < d->workers; w++)
+	*out = (struct faults_seen){0};
+	for (uint32_t w = 0; w < d->workers; w++) {
+		uint64_t stalled_us;
+		struct node_damage damage;
+
 		workers[w] = d->threads[w].worker;
-	return workers_log_error(workers, d->workers, no_room);
+		stalled_us = worker_log_stalled_us(workers[w]);
+		if (stalled_us > out->stalled_us)
+			out->stalled_us = stalled_us;
+		if (worker_damage(workers[w], &damage)) {
+			out->corrupt += damage.count;
+			out->damage = damage;
+		}
+		out->unread += node_counters(d->nodes[w])->fetches_failed;
+	}
+	out->log_error = workers_log_error(workers, d->workers, &out->no_room);
+	if (storage_stats(&d->storage, &keeper))
+		out->checkpoint_error = keeper.error;
 }

@@ -2,8 +2,11 @@
 /*
  * daemon.h - everything a node consists of, started in order and taken down in reverse.
  *
- *	EAL - data directory (lock) - store and nodes - recovery - logs - steering - port -
- *	hand-over rings - workers - their threads
+ *	EAL - data directory (lock) - store and nodes - shelf, restart, logs (storage.h) - steering
+ *- port - hand-over rings - workers - their threads - keeper
+ *
+ * A stop takes them down in reverse, but for the keeper: when workers have ended it writes a last
+ * checkpoint, if anything was committed, so that the next start has no log to read.
  *
  * Main thread only. What is started is noted, so that daemon_stop() undoes exactly that, also when
  * a start failed half way.
@@ -18,9 +21,10 @@
 #include <abaft/limits.h>
 
 #include "control/config.h"
-#include "control/recovery.h"
+#include "control/faults.h"
 #include "control/report.h"
 #include "control/steer.h"
+#include "control/storage.h"
 #include "dataplane/log/datadir.h"
 #include "dataplane/net/host.h"
 #include "dataplane/net/port_dpdk.h"
@@ -45,9 +49,7 @@ struct daemon {
 	struct datadir datadir;
 	struct store *store;
 	struct node *nodes[ABAFT_WORKERS_MAX];
-	struct shelf *shelf;
-	struct log *logs[ABAFT_WORKERS_MAX];
-	struct recovery recovery;
+	struct storage storage;
 	struct steer steer;
 	struct steer_rules rules;
 	struct port_device *device;
@@ -63,8 +65,7 @@ int daemon_start(struct daemon *daemon, const struct config *config, const struc
 		 char *why) __attribute__((warn_unused_result));
 /* Drains, seals, detaches, frees. 0, or the first negative errno (each is reported). */
 int daemon_stop(struct daemon *daemon);
-/* The first failed log's negative errno; else -ENOSPC when one is full, and in `no_room` the
- * negative errno for which it is; else 0. */
-int daemon_log_error(const struct daemon *daemon, int *no_room);
+/* What the workers and the keeper see of the disk; sets all but the time. */
+void daemon_faults(struct daemon *daemon, struct faults_seen *out);
 
 #endif

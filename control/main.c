@@ -47,14 +47,13 @@ static void block_signals(sigset_t *set)
 static void say_ready(const struct daemon *daemon, const struct report *to)
 {
 	const struct config *config = daemon->config;
-	char line[1024];
+	char line[1280], recovered[160];
 
+	storage_recovered_text(&daemon->storage.recovered, recovered, sizeof(recovered));
 	snprintf(line, sizeof(line),
-		 "port %s, addresses %s, udp %" PRIu64 ", workers %u, data %s, "
-		 "recovered %" PRIu64 " records of %u logs in %" PRIu64 " ms",
+		 "port %s, addresses %s, udp %" PRIu64 ", workers %u, data %s, recovered %s",
 		 config->port, config->addresses, config->udp_port, daemon->workers,
-		 config->data_dir, daemon->recovery.records, daemon->recovery.logs,
-		 daemon->recovery.elapsed_us / 1000);
+		 config->data_dir, recovered);
 	printf("abaftd: ready %s, pid %d\n", line, (int)getpid());
 	fflush(stdout);
 	report_ready(line);
@@ -64,32 +63,25 @@ static void say_ready(const struct daemon *daemon, const struct report *to)
 				      : "generic");
 }
 
-/* Until a signal asks for the end; tells once when a log fails. */
-static void serve(const struct daemon *daemon, const struct report *to, const sigset_t *signals)
+static void say_fault(void *arg, enum report_level level, const char *text)
 {
-	struct timespec second = {.tv_sec = 1};
-	int told = 0;
+	report(arg, level, "%s", text);
+}
+
+/* Until a signal asks for the end; tells of faults. */
+static void serve(struct daemon *daemon, struct report *to, const sigset_t *signals)
+{
+	struct faults faults = {.say = say_fault, .arg = to};
+	struct timespec second = {.tv_sec = 1}, now;
+	struct faults_seen seen;
 
 	for (;;) {
 		int signal = sigtimedwait(signals, NULL, &second);
-		int no_room, err = daemon_log_error(daemon, &no_room);
 
-		if (err != told && err == -ENOSPC && no_room != -ENOSPC)
-			report(to, REPORT_ERROR,
-			       "the commit log cannot be made longer (%s): reads go on, commits "
-			       "get "
-			       "NO_SPACE; it goes on by itself when that is put right",
-			       strerror(-no_room));
-		else if (err != told && err == -ENOSPC)
-			report(to, REPORT_ERROR,
-			       "the commit log is full: reads go on, commits get NO_SPACE; raise "
-			       "log-bytes-max or free disk space, then restart");
-		else if (err != told && err != 0)
-			report(to, REPORT_ERROR,
-			       "the commit log failed (%s): reads go on, commits get LOG_FAILED; "
-			       "check the disk, then restart",
-			       strerror(-err));
-		told = err;
+		daemon_faults(daemon, &seen);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		seen.mono_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+		faults_look(&faults, &seen);
 		if (signal > 0 && signal != SIGHUP) {
 			report(to, REPORT_INFO, "stopping (%s)", strsignal(signal));
 			return;

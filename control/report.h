@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * report.h - what the daemon tells people: lines on standard error by level, and its state to the
- * service manager that started it. Main thread only.
+ * service manager that started it. report(): any thread; the others: the main thread.
  */
 #ifndef ABAFT_CONTROL_REPORT_H
 #define ABAFT_CONTROL_REPORT_H

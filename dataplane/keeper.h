@@ -102,6 +102,7 @@ struct keeper_stats {
 	uint64_t checkpoints, checkpoint_failures;
 	uint32_t checkpoint_number;  /* of the newest valid one */
 	uint64_t checkpoint_bytes;   /* its size */
+	uint64_t checkpoints_bytes;  /* of all that were written since the start */
 	uint64_t checkpoint_wall_us; /* when it was begun */
 	uint64_t checkpoint_us;	     /* how long it took */
 	uint64_t tail_bytes;	     /* of log behind its marks: what a restart now would replay */

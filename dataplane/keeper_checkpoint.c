@@ -251,6 +251,7 @@ static int finish(struct keeper *k)
 	k->stats.checkpoints++;
 	k->stats.checkpoint_number = ck->head.number;
 	k->stats.checkpoint_bytes = stats.bytes;
+	k->stats.checkpoints_bytes += stats.bytes;
 	k->stats.checkpoint_wall_us = ck->head.wall_us;
 	k->stats.checkpoint_us = k->mono_us - ck->began_us;
 	k->stats.error = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restart.h - from what is on disk to nodes that can serve: the newest valid checkpoint, then the
- * tails of all logs behind its marks. The daemon (control/recovery.c) and the simulation call the
+ * tails of all logs behind its marks. The daemon (control/storage.c) and the simulation call the
  * same code, over different disks.
  *
  *	restart_run()    checkpoints verified, entries and records in the nodes, tails known

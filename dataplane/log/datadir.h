@@ -35,7 +35,7 @@ struct datadir {
  * Opens the data directory at `path` for a daemon, or creates it (with a new random identity).
  * From then on it is of DATADIR_FORMAT, and older programs refuse it.
  * Returns 0, -EBUSY (another process uses it), -EBADMSG (the identity is damaged, missing beside
- * logs, or of another format), -EINVAL (an entry beginning with "log-" is no log of a worker there
+ * logs, or of another format), -EINVAL (an entry beginning with "log-" is no log that there
  * can be), or what a syscall said; `why` gets a sentence for people.
  */
 int datadir_open(struct datadir *dir, const char *path, char *why, size_t why_bytes)

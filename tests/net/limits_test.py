@@ -55,41 +55,63 @@ def keys_of_the_index(tap):
         peer.close()
 
 
+def small_values(peer, batches):
+    """Writes 200 keys a transaction until one is refused: these stay in memory. The errors."""
+    errors = []
+    while len(errors) < batches and (not errors or errors[-1] == 0):
+        errors.append(peer.write({b's-%d-%d' % (len(errors), i): b'v' * 150 for i in range(200)}))
+    return errors
+
+
 def memory_for_values(tap):
-    """More values than there is memory"""
-    with Node(memory='8M') as node, client.Client(timeout_ms=2000) as peer:
-        errors = []
-        while len(errors) < 40 and (not errors or errors[-1] == 0):
-            errors.append(peer.write({b'big-%d' % len(errors): bytes([len(errors)]) * (MIB // 2)}))
+    """More small values than there is memory: these never leave it"""
+    with Node(memory='8M', keys=1 << 18) as node, client.Client(timeout_ms=5000) as peer:
+        errors = small_values(peer, 400)
         written = len(errors) - 1
-        tap.equal(errors[-1], client.NO_SPACE, f'memory: NO_SPACE after {written} halves of a MiB')
-        tap.ok(written > 4, 'memory: some fitted')
+        tap.equal(errors[-1], client.NO_SPACE, f'memory: NO_SPACE after {written} x 200 small ones')
+        tap.ok(written > 20, 'memory: some fitted')
         tap.ok(node.info()['busy_memory'] > 0, 'memory: busy_memory')
         for run in ('full', 'restarted'):
-            got = [peer.read(b'big-%d' % i) == (0, bytes([i]) * (MIB // 2)) for i in range(written)]
-            tap.equal(got, [True] * written, f'memory: all are read, {run}')
+            got = [peer.read(b's-%d-199' % i) == (0, b'v' * 150) for i in range(written)]
+            tap.equal(got, [True] * written, f'memory: all small ones are read, {run}')
             tap.equal(node.stop(), 0, f'memory: clean stop, {run}')
+            node.start()
+
+
+def values_on_disk(tap):
+    """Large values beyond the cache stay on disk, and are read from there"""
+    with Node(memory='16M', cache='4M') as node, client.Client(timeout_ms=5000) as peer:
+        big = {b'big-%d' % i: bytes([i]) * (MIB // 2) for i in range(40)}
+        tap.equal({peer.write({key: value}) for key, value in big.items()}, {0},
+                  'disk: 20 MiB of values, 4 MiB of cache')
+        for run in ('written', 'restarted'):
+            got = [peer.read(key) == (0, value) for key, value in big.items()]
+            tap.equal(got, [True] * len(big), f'disk: all are read, {run}')
+            info = node.info()
+            tap.ok(info['fetches'] > 20 and info['cache_bytes'] <= 4 * MIB,
+                   f'disk: most from disk, {run}', info['fetches'], info['cache_bytes'])
+            tap.equal(node.stop(), 0, f'disk: clean stop, {run}')
             node.start()
 
 
 def too_small_to_restart(tap):
     """A node restarted with room for less than it has committed says what to raise"""
-    with Node() as node, client.Client(timeout_ms=2000) as peer:
-        errors = [peer.write({b'r-%d-%d' % (i, j): bytes(64 * KIB) for j in range(16)})
-                  for i in range(12)]
-        tap.equal(set(errors), {0}, 'restart: 192 keys, 12 MiB')
-        for name, small, fits in (('keys', '64', '16384'), ('memory', '8M', '64M')):
+    with Node(keys=1 << 18) as node, client.Client(timeout_ms=5000) as peer:
+        errors = small_values(peer, 200)
+        tap.equal(set(errors), {0}, f'restart: {200 * len(errors)} keys')
+        for name, small, fits in (('keys', '64', 1 << 18), ('memory', '4M', '64M')):
             tap.equal(node.stop(), 0, f'restart: clean stop, {name}')
             node.keys[name] = small
             try:
                 node.start()
                 tap.ok(False, f'restart: {name} = {small} is refused', 'it started')
+                node.stop()
             except Failed as failed:
                 last = str(failed).splitlines()[-1]
                 tap.ok(last.endswith(f'do not fit; raise {name}'), f'restart: raise {name}', last)
             node.keys[name] = fits
             node.start()
-        tap.equal(peer.read(b'r-11-15'), (0, bytes(64 * KIB)), 'restart: with room all is there')
+        tap.equal(peer.read(b's-199-199'), (0, b'v' * 150), 'restart: with room all is there')
 
 
 def memory_is_reused(tap):
@@ -221,9 +243,9 @@ def main():
         skip_all(reason)
     tap = Tap()
     enter_namespace()
-    for case in (open_transactions, keys_of_the_index, memory_for_values, too_small_to_restart,
-                 memory_is_reused, one_transaction, versions_held, log_space, outcomes_remembered,
-                 flood):
+    for case in (open_transactions, keys_of_the_index, memory_for_values, values_on_disk,
+                 too_small_to_restart, memory_is_reused, one_transaction, versions_held, log_space,
+                 outcomes_remembered, flood):
         tap.case(case)
     tap.done()
 

@@ -200,7 +200,7 @@ static void log_bytes_max_must_hold_all_logs(void **state)
 	const uint64_t segment = 8 << 20;
 
 	sets_log_bytes("checkpoint = 4M\n", 7 * segment);
-	assert_true(config_cleans(&config));
+	assert_true(config_keeps(&config));
 	assert_int_equal(config_log_reserve(&config), 3 * segment);
 	assert_int_equal(config_check(&config, why), 0);
 	sets_log_bytes("checkpoint = 4M\n", 7 * segment - 1);
@@ -208,11 +208,8 @@ static void log_bytes_max_must_hold_all_logs(void **state)
 	assert_non_null(strstr(why, "log-bytes-max: 58720255 is too little"));
 	assert_non_null(strstr(why, "and three for cleaning take 58720256"));
 	sets_log_bytes("checkpoint = 0\n", 4 * segment);
-	assert_false(config_cleans(&config));
+	assert_false(config_keeps(&config));
 	assert_int_equal(config_log_reserve(&config), 0);
-	assert_int_equal(config_check(&config, why), 0);
-	sets_log_bytes("checkpoint = 4M\nclean-below = 0\n", 4 * segment);
-	assert_false(config_cleans(&config));
 	assert_int_equal(config_check(&config, why), 0);
 	sets_log_bytes("checkpoint = 0\n", 4 * segment - 1);
 	assert_int_equal(config_check(&config, why), -EINVAL);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* faults.c - see faults.h. */
+#include "control/faults.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dataplane/core/place.h"
+
+/* Values come in crowds: they are told at most this often. */
+#define VALUES_US UINT64_C(60000000)
+
+__attribute__((format(printf, 3, 4))) static void
+say(struct faults *faults, enum report_level level, const char *format, ...)
+{
+	char text[FAULTS_TEXT_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	faults->say(faults->arg, level, text);
+}
+
+static void look_at_log(struct faults *faults, const struct faults_seen *seen)
+{
+	int before = faults->told.log_error, now = seen->log_error;
+
+	if (now == before && (now != -ENOSPC || seen->no_room == faults->told.no_room))
+		return;
+	if (now == 0)
+		say(faults, REPORT_INFO, "the commit log has room again: commits go on");
+	else if (now == -ENOSPC && seen->no_room != -ENOSPC)
+		say(faults, REPORT_ERROR,
+		    "the commit log cannot be made longer (%s): reads go on, commits get "
+		    "NO_SPACE; it goes on by itself when that is put right",
+		    strerror(-seen->no_room));
+	else if (now == -ENOSPC)
+		say(faults, REPORT_ERROR,
+		    "the commit log is full: reads go on, commits get NO_SPACE; free disk space, "
+		    "or delete keys and let cleaning make room, and commits go on by themselves; "
+		    "or raise log-bytes-max and restart");
+	else
+		say(faults, REPORT_ERROR,
+		    "the commit log failed (%s): reads go on, commits get LOG_FAILED, and nothing "
+		    "more is called durable; check the disk, then restart",
+		    strerror(-now));
+}
+
+static void look_at_stall(struct faults *faults, const struct faults_seen *seen)
+{
+	if (seen->stalled_us != 0 && !faults->stalled)
+		say(faults, REPORT_WARNING,
+		    "the disk has not ended a write for %.1f s: commits wait, reads of what is in "
+		    "memory go on; check the disk if this lasts",
+		    (double)seen->stalled_us / 1e6);
+	else if (seen->stalled_us == 0 && faults->stalled)
+		say(faults, REPORT_INFO, "the disk ended a write that took %.1f s or more",
+		    (double)faults->told.stalled_us / 1e6);
+	faults->stalled = seen->stalled_us != 0;
+}
+
+static void say_damage(struct faults *faults, uint64_t values, const struct node_damage *one)
+{
+	char key[4 * NODE_DAMAGE_KEY_BYTES + 1];
+	size_t at = 0;
+
+	key[0] = '\0';
+	for (uint32_t i = 0; i < one->key_bytes && i < NODE_DAMAGE_KEY_BYTES; i++)
+		at += (size_t)snprintf(key + at, sizeof(key) - at,
+				       one->key[i] >= 0x20 && one->key[i] < 0x7f ? "%c" : "\\x%02x",
+				       one->key[i]);
+	say(faults, REPORT_ERROR,
+	    "%" PRIu64 " values that were read are damaged on disk: they get CORRUPT, all else "
+	    "goes on; one stands in log-%03u segment %08x at byte %u, key \"%s\"; write these keys "
+	    "again, or restore a backup",
+	    values, place_log(one->place), place_segment(one->place), place_offset(one->place),
+	    key);
+}
+
+static void look_at_values(struct faults *faults, const struct faults_seen *seen)
+{
+	uint64_t corrupt = seen->corrupt - faults->told.corrupt;
+	uint64_t unread = seen->unread - faults->told.unread;
+
+	if (corrupt == 0 && unread == 0)
+		return;
+	if (faults->values_us != 0 && seen->mono_us - faults->values_us < VALUES_US)
+		return; /* counted with the next ones */
+	if (corrupt != 0)
+		say_damage(faults, corrupt, &seen->damage);
+	if (unread != 0)
+		say(faults, REPORT_ERROR,
+		    "%" PRIu64 " values could not be read from disk: their readers get "
+		    "READ_FAILED and may try again; check the disk",
+		    unread);
+	faults->values_us = seen->mono_us;
+	faults->told.corrupt = seen->corrupt;
+	faults->told.unread = seen->unread;
+}
+
+static void look_at_checkpoints(struct faults *faults, const struct faults_seen *seen)
+{
+	bool failing = seen->checkpoint_error != 0;
+
+	if (failing && !faults->checkpoints)
+		say(faults, REPORT_WARNING,
+		    "a checkpoint could not be written (%s): the next restart reads more log, and "
+		    "nothing is cleaned beyond the last one; it is tried again",
+		    strerror(-seen->checkpoint_error));
+	else if (!failing && faults->checkpoints)
+		say(faults, REPORT_INFO, "checkpoints are written again");
+	faults->checkpoints = failing;
+}
+
+void faults_look(struct faults *faults, const struct faults_seen *seen)
+{
+	look_at_log(faults, seen);
+	look_at_stall(faults, seen);
+	look_at_values(faults, seen);
+	look_at_checkpoints(faults, seen);
+	faults->told.log_error = seen->log_error;
+	faults->told.no_room = seen->no_room;
+	faults->told.stalled_us = seen->stalled_us;
+}
