@@ -10,12 +10,15 @@
 
 #include "tools/command/command.h"
 #include "tools/command/status.h"
+#include "tools/command/storage.h"
 #include "tools/command/value.h"
 
 static const char status_help[] =
 	"usage: abaft status [OPTION...] [ID]\n\n"
-	"Without ID: the node's facts and counters, of each worker and summed. With the ID of a\n"
-	"transaction: what became of it: committed, aborted, open, or unknown (exit code 1).\n\n"
+	"Without ID: what the node has on disk, what a restart would cost, what is wrong; then "
+	"its\n"
+	"facts and counters, of each worker and summed. With the ID of a transaction: what became\n"
+	"of it: committed, aborted, open, or unknown (exit code 1).\n\n"
 	"  -A, --all              counters that are zero, too\n" COMMAND_OPTIONS_HELP;
 
 /* A worker's INFO comes in one packet or a few; more than this it never is. */
@@ -187,6 +190,7 @@ cJSON *status_json(const struct status_table *table)
 	cJSON *json = cJSON_CreateObject();
 	cJSON *node = cJSON_AddObjectToObject(json, "node");
 	cJSON *workers = cJSON_AddArrayToObject(json, "workers");
+	cJSON *storage;
 
 	for (unsigned int i = 0; i < table->count; i++) {
 		const struct status_row *row = &table->rows[i];
@@ -196,6 +200,9 @@ cJSON *status_json(const struct status_table *table)
 		else if (all_alike(table, row))
 			json_value(node, row->name, row->value[0]);
 	}
+	storage = storage_json(table);
+	if (storage)
+		cJSON_AddItemToObject(json, "storage", storage);
 	for (uint32_t w = 0; w < table->workers; w++) {
 		cJSON *worker = cJSON_CreateObject();
 
@@ -242,10 +249,12 @@ int status_of_node(struct abaft *client, bool json, bool all)
 	if (!text)
 		goto out;
 	status_sum(&table);
-	if (json)
+	if (json) {
 		value_print_json(status_json(&table));
-	else
+	} else {
+		storage_print(&table, stdout);
 		status_print(&table, stdout, all);
+	}
 	code = COMMAND_OK;
 out:
 	status_free(&table);
