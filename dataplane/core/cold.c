@@ -95,18 +95,10 @@ bool cold_check(struct execution *x, uint32_t first)
 	return true;
 }
 
-/* The value goes to its version, unless another worker was faster. */
-static void give(struct execution *x, struct fetch *fetch, const struct version *version)
+static void give(struct node *node, struct fetch *fetch, struct version *version)
 {
-	struct version *v = (struct version *)(uintptr_t)version;
-	const uint8_t *none = NULL;
-
-	/* Release: pairs with the acquire in version_value(). Acquire: H4 of cache.h. */
-	if (atomic_compare_exchange_strong_explicit(&v->value, &none, fetch->value,
-						    memory_order_acq_rel, memory_order_relaxed)) {
-		fetch->given = true;
-		cache_add(&x->node->store->cache, x->node->config.worker, v);
-	}
+	if (fetch_give(fetch, version))
+		cache_add(&node->store->cache, node->config.worker, version);
 }
 
 static void note_damage(struct node *node, const struct op *op, const struct fetch *fetch)
@@ -130,7 +122,7 @@ uint16_t cold_value(struct execution *x, const struct op *op, uint32_t i, const 
 		*value = x->value[i];
 		/* The request will not be parked again: who waits last gives the value away. */
 		if (fetch && fetch->state == FETCH_HERE && fetch_last(table, fetch))
-			give(x, fetch, v);
+			give(x->node, fetch, (struct version *)(uintptr_t)v);
 		return ABAFT_OK;
 	}
 	if (fetch && fetch->state == FETCH_HERE) {

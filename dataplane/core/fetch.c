@@ -287,6 +287,18 @@ bool fetch_last(const struct fetch_table *table, const struct fetch *fetch)
 	return wait && !TAILQ_NEXT(wait, of_fetch) && wait->request == table->running;
 }
 
+bool fetch_give(struct fetch *fetch, struct version *version)
+{
+	const uint8_t *none = NULL;
+
+	if (fetch->given)
+		return false;
+	/* Release: pairs with the acquire in version_value(). Acquire: H4 of cache.h. */
+	fetch->given = atomic_compare_exchange_strong_explicit(
+		&version->value, &none, fetch->value, memory_order_acq_rel, memory_order_relaxed);
+	return fetch->given;
+}
+
 uint64_t fetch_tick(struct fetch_table *table, uint64_t now_us)
 {
 	struct fetch_request *request;

@@ -57,7 +57,7 @@ struct fetch {
 	uint32_t bytes, crc, key_bytes;
 	enum fetch_state state;
 	uint8_t stale, damaged; /* reads that found it gone, or not itself */
-	bool given;		/* the block is the version's now */
+	bool given;		/* the block is the version's now, or was before it was evicted */
 };
 
 /* That a request waits for a value. */
@@ -138,6 +138,9 @@ bool fetch_next(struct fetch_table *table, void **token);
 void fetch_ran(struct fetch_table *table);
 /* True when only the running request waits for it. */
 bool fetch_last(const struct fetch_table *table, const struct fetch *fetch);
+/* Its value, which is HERE, becomes the version's: true, then the caller adds that to the cache.
+ * False: another worker was faster, or it was given before, and may have been evicted since. */
+bool fetch_give(struct fetch *fetch, struct version *version) __attribute__((warn_unused_result));
 /* Requests that are out of time become ready (F5). Returns the microseconds until it should be
  * called again, 0: some are ready, UINT64_MAX: nobody waits. */
 uint64_t fetch_tick(struct fetch_table *table, uint64_t now_us);

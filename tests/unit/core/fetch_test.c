@@ -444,6 +444,30 @@ static void another_worker_was_faster(void **state)
 	assert_int_equal(bed_used(&bed), used);
 }
 
+/* A request that reads a key twice gives its value once: evicted in between, the block is already
+ * another's to free. */
+static void a_value_is_given_once(void **state)
+{
+	struct node *node = bed.node[0];
+	struct cache_block out[1];
+	struct version *v;
+	struct fetch *fetch;
+
+	(void)state;
+	put_cold("k", 'a');
+	v = bed_version(&bed, "k");
+	assert_int_equal(fetch_make(node->fetches, v, &fetch), 0);
+	assert_true(fetch_give(fetch, v));
+	assert_ptr_equal(version_value(v), fetch->value);
+	cache_add(&bed.store->cache, 0, v);
+	assert_int_equal(cache_evict(&bed.store->cache, 0, UINT64_MAX, out, 1), 1);
+	assert_ptr_equal(out[0].block, fetch->value);
+	assert_false(fetch_give(fetch, v));
+	assert_null(version_value(v));
+	fetch_drop(node->fetches, fetch);
+	memory_free(&node->memory, (void *)(uintptr_t)out[0].block, out[0].bytes);
+}
+
 /* What ends the transaction while its request waits: it gets what is right then. */
 static void the_transaction_ends_meanwhile(void **state)
 {
@@ -485,6 +509,7 @@ int main(void)
 		CASE(a_key_longer_than_the_damage_has_room_for),
 		CASE(the_disk_fails),
 		CASE(another_worker_was_faster),
+		CASE(a_value_is_given_once),
 		CASE(the_transaction_ends_meanwhile),
 	};
 
