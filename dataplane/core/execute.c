@@ -397,18 +397,11 @@ static uint32_t execute_some(struct execution *x, uint16_t *status)
 	return r->ops;
 }
 
-/* Those up to the i-th are counted when they are executed once more. */
-static void uncount_reads(struct execution *x, uint32_t last)
-{
-	for (uint32_t i = 0; i <= last; i++) {
-		x->node->counters.gets -= x->request->op[i].code == ABAFT_OP_GET;
-		x->node->counters.get_parts -= x->request->op[i].code == ABAFT_OP_GET_PART;
-	}
-}
-
 static void execute_ops(struct execution *x)
 {
 	const struct request *r = x->request;
+	struct node_counters *c = &x->node->counters;
+	uint64_t gets = c->gets, get_parts = c->get_parts, hits = c->cache_hits;
 	uint16_t status = ABAFT_OK;
 	uint32_t done;
 
@@ -418,7 +411,10 @@ static void execute_ops(struct execution *x)
 	}
 	done = execute_some(x, &status);
 	if (status == EXECUTION_MISSING) {
-		uncount_reads(x, done);
+		/* They are counted when they are executed once more. */
+		c->gets = gets;
+		c->get_parts = get_parts;
+		c->cache_hits = hits;
 		cold_park(x);
 		return;
 	}

@@ -468,6 +468,30 @@ static void a_value_is_given_once(void **state)
 	memory_free(&node->memory, (void *)(uintptr_t)out[0].block, out[0].bytes);
 }
 
+/* What a request read before it had to wait is counted when it is read once more. */
+static void hits_and_misses_are_counted_once(void **state)
+{
+	struct bed_answer answer;
+	struct packet p;
+	uint8_t id[16];
+
+	(void)state;
+	put("a", 'a');
+	put_cold("b", 'b');
+	begin(&p, id);
+	get(&p, "a", 100);
+	get(&p, "b", 100);
+	packet_finish(&p);
+	assert_int_equal(bed_send(&bed, 0, &p, &answer), NODE_FETCH);
+	assert_int_equal(counters->cache_hits, 0);
+	assert_int_equal(counters->gets, 0);
+	bed_fetch(&bed, 0, 1);
+	assert_value(&answer, 1, "b", 'b');
+	assert_int_equal(counters->cache_hits, 1);
+	assert_int_equal(counters->cache_misses, 1);
+	assert_int_equal(counters->gets, 2);
+}
+
 /* What ends the transaction while its request waits: it gets what is right then. */
 static void the_transaction_ends_meanwhile(void **state)
 {
@@ -510,6 +534,7 @@ int main(void)
 		CASE(the_disk_fails),
 		CASE(another_worker_was_faster),
 		CASE(a_value_is_given_once),
+		CASE(hits_and_misses_are_counted_once),
 		CASE(the_transaction_ends_meanwhile),
 	};
 
