@@ -394,6 +394,8 @@ static void note_log_error(struct worker *w, int err)
 	log_stats(w->config.log, &stats);
 	ck_pr_store_int(&w->log_no_room, stats.no_room);
 	ck_pr_store_int(&w->log_error, err);
+	if (err != 0 && err != -ENOSPC)
+		ck_pr_store_int(&w->config.group->log_failed, err);
 }
 
 static void serve_reads(struct worker *w)
@@ -572,30 +574,38 @@ void worker_group_stop(struct worker_group *group, struct handover *handover, ui
 		handover_kick(handover, i);
 }
 
-static uint8_t *lend_reserve(void *log, uint32_t bytes)
+static struct log *log_of(void *worker)
 {
-	return log_reserve(log, bytes);
+	return ((struct worker *)worker)->config.log;
 }
 
-static uint64_t lend_append(void *log, uint32_t bytes, uint8_t type, uint64_t *place)
+static uint8_t *lend_reserve(void *worker, uint32_t bytes)
 {
-	uint64_t seq = log_append(log, bytes, type);
+	return log_reserve(log_of(worker), bytes);
+}
 
-	*place = log_place(log);
+static uint64_t lend_append(void *worker, uint32_t bytes, uint8_t type, uint64_t *place)
+{
+	uint64_t seq = log_append(log_of(worker), bytes, type);
+
+	*place = log_place(log_of(worker));
 	return seq;
 }
 
-static int lend_error(void *log)
+static int lend_error(void *worker)
 {
-	return log_error(log);
+	const struct worker *w = worker;
+	int err = log_error(w->config.log), failed = ck_pr_load_int(&w->config.group->log_failed);
+
+	return failed != 0 && (err == 0 || err == -ENOSPC) ? failed : err;
 }
 
-static int lend_read(void *log, const struct node_read *read)
+static int lend_read(void *worker, const struct node_read *read)
 {
 	struct log_read wanted = {
 		.place = read->place, .bytes = read->bytes, .to = read->to, .tag = read->tag};
 
-	return log_read(log, &wanted);
+	return log_read(log_of(worker), &wanted);
 }
 
 /* node_info_fn */
@@ -626,8 +636,7 @@ static uint32_t info(void *arg, char *text, uint32_t text_bytes)
 
 int worker_create(struct worker **out, const struct worker_config *config)
 {
-	struct node_log lent = {.log = config->log,
-				.reserve = lend_reserve,
+	struct node_log lent = {.reserve = lend_reserve,
 				.append = lend_append,
 				.error = lend_error,
 				.read = lend_read};
@@ -638,6 +647,7 @@ int worker_create(struct worker **out, const struct worker_config *config)
 	if (w == NULL)
 		return -ENOMEM;
 	w->config = *config;
+	lent.log = w;
 	w->slots = config->port == NULL ? NULL : calloc(slots, sizeof(*w->slots));
 	if (config->port != NULL && w->slots == NULL) {
 		free(w);

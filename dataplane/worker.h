@@ -49,6 +49,10 @@ struct worker_group {
 	uint32_t stop;	  /* set by worker_group_stop() */
 	uint32_t quiet;	  /* workers whose open transactions have ended, or their time is up */
 	uint32_t drained; /* workers that have said so (I4) */
+	/* 0, or why some worker's log failed: from then on none of them takes commits, as it is one
+	 * disk most likely. What their logs hold already is still acknowledged when it is durable.
+	 */
+	int log_failed;
 };
 
 struct worker_config {

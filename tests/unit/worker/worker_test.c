@@ -146,6 +146,36 @@ static void a_failed_log_is_told(void **state)
 	rig_stop(&rig);
 }
 
+/* One log that failed ends commits on all workers, but not those that are under way elsewhere, nor
+ * reads. A full one does not. */
+static void a_failed_log_ends_commits_of_all(void **state)
+{
+	rig_start(&rig, 2);
+	rig_fail(&rig, 0, -ENOSPC);
+	for (int ms = 0; ms < 5000 && worker_log_error(rig.worker[0]) == 0; ms++)
+		usleep(1000);
+	send_txn(1, "a", "1");
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	assert_int_equal(rig_status(&rig, 0), ABAFT_OK);
+	rig_hold(&rig, 1, true);
+	send_txn(1, "b", "1");
+	usleep(20000);
+	rig_fail(&rig, 0, -EIO);
+	for (int ms = 0; ms < 5000 && worker_log_error(rig.worker[0]) != -EIO; ms++)
+		usleep(1000);
+	send_txn(1, "c", "1");
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	assert_int_equal(rig_status(&rig, 1), ABAFT_LOG_FAILED);
+	assert_int_equal(worker_log_error(rig.worker[1]), 0);
+	rig_hold(&rig, 1, false);
+	assert_int_equal(rig_wait_sent(&rig, 3), 3);
+	assert_int_equal(rig_status(&rig, 2), ABAFT_OK);
+	send_txn(1, "a", NULL);
+	assert_int_equal(rig_wait_sent(&rig, 4), 4);
+	assert_int_equal(rig_status(&rig, 3), ABAFT_OK);
+	rig_stop(&rig);
+}
+
 static void a_full_log_is_not_failed(void **state)
 {
 	rig_start(&rig, 1);
@@ -498,6 +528,7 @@ int main(void)
 		cmocka_unit_test(others_requests_are_handed_over),
 		cmocka_unit_test(a_full_ring_says_busy),
 		cmocka_unit_test(a_failed_log_is_told),
+		cmocka_unit_test(a_failed_log_ends_commits_of_all),
 		cmocka_unit_test(a_full_log_is_not_failed),
 		cmocka_unit_test(a_stalled_log_is_told),
 		cmocka_unit_test(a_full_log_hides_no_failed_one),
