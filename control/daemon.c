@@ -401,6 +401,8 @@ void daemon_faults(struct daemon *d, struct faults_seen *out)
 		out->unread += node_counters(d->nodes[w])->fetches_failed;
 	}
 	out->log_error = workers_log_error(workers, d->workers, &out->no_room);
-	if (storage_stats(&d->storage, &keeper))
+	if (storage_stats(&d->storage, &keeper)) {
 		out->checkpoint_error = keeper.error;
+		out->kept_error = keeper.kept_error;
+	}
 }

@@ -40,13 +40,14 @@ static void look_at_log(struct faults *faults, const struct faults_seen *seen)
 		    strerror(-seen->no_room));
 	else if (now == -ENOSPC)
 		say(faults, REPORT_ERROR,
-		    "the commit log is full: reads go on, commits get NO_SPACE; free disk space, "
-		    "or delete keys and let cleaning make room, and commits go on by themselves; "
-		    "or raise log-bytes-max and restart");
+		    "the commit log is full: reads go on, commits get NO_SPACE; they go on by "
+		    "themselves when cleaning has made room, or disk space is free again; if there "
+		    "is nothing to clean, raise log-bytes-max and restart");
 	else
 		say(faults, REPORT_ERROR,
-		    "the commit log failed (%s): reads go on, commits get LOG_FAILED, and nothing "
-		    "more is called durable; check the disk, then restart",
+		    "a commit log failed (%s): reads go on, all commits get LOG_FAILED, and "
+		    "nothing "
+		    "more of it is called durable; check the disk, then restart",
 		    strerror(-now));
 }
 
@@ -116,12 +117,25 @@ static void look_at_checkpoints(struct faults *faults, const struct faults_seen 
 	faults->checkpoints = failing;
 }
 
+/* Only a restart ends it. */
+static void look_at_cleaning(struct faults *faults, const struct faults_seen *seen)
+{
+	if (seen->kept_error != 0 && faults->told.kept_error == 0)
+		say(faults, REPORT_ERROR,
+		    "the log of what cleaning keeps failed (%s): reads and commits go on, but "
+		    "nothing more is cleaned, so the logs grow until they are full; check the "
+		    "disk, then restart",
+		    strerror(-seen->kept_error));
+	faults->told.kept_error = seen->kept_error;
+}
+
 void faults_look(struct faults *faults, const struct faults_seen *seen)
 {
 	look_at_log(faults, seen);
 	look_at_stall(faults, seen);
 	look_at_values(faults, seen);
 	look_at_checkpoints(faults, seen);
+	look_at_cleaning(faults, seen);
 	faults->told.log_error = seen->log_error;
 	faults->told.no_room = seen->no_room;
 	faults->told.stalled_us = seen->stalled_us;

@@ -23,6 +23,7 @@ struct faults_seen {
 	struct node_damage damage; /* one of the last of them */
 	uint64_t unread;	   /* values that the disk did not give back, so far */
 	int checkpoint_error;	   /* of the last one; 0: it went well */
+	int kept_error;		   /* why the log of what cleaning keeps failed; 0: it did not */
 };
 
 struct faults {

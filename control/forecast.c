@@ -65,4 +65,6 @@ void forecast_info(const struct forecast_facts *facts, struct info_text *text)
 	info_number(text, "clean_damaged_segments", keeper->damaged_segments);
 	info_number(text, "clean_damaged_bytes", keeper->damaged_bytes);
 	info_number(text, "clean_read_errors", keeper->read_errors);
+	info_number(text, "clean_error",
+		    (uint64_t)(keeper->kept_error < 0 ? -keeper->kept_error : 0));
 }

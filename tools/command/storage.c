@@ -77,12 +77,12 @@ static void add_log_faults(struct facts *facts, const struct status_table *table
 		    worker, strerror(no_room));
 	else if (error == ENOSPC)
 		add(facts,
-		    "log-%03u is full: its commits get NO_SPACE until there is room; free "
-		    "disk space, delete keys, or raise log-bytes-max",
+		    "log-%03u is full: its commits get NO_SPACE until cleaning has made room "
+		    "or disk space is free; else raise log-bytes-max",
 		    worker);
 	else if (error)
 		add(facts,
-		    "log-%03u failed (%s): its commits get LOG_FAILED until a restart; "
+		    "log-%03u failed (%s): all commits get LOG_FAILED until a restart; "
 		    "check the disk",
 		    worker, strerror(error));
 	if (stalled_us)
@@ -116,6 +116,7 @@ static void add_faults(struct facts *facts, const struct status_table *table)
 	uint64_t corrupt = total(table, "fetches_corrupt");
 	uint64_t unread = total(table, "fetches_failed");
 	int error = (int)number(table, "checkpoint_error", 0);
+	int cleaning = (int)number(table, "clean_error", 0);
 	uint64_t damaged = number(table, "clean_damaged_segments", 0);
 
 	for (uint32_t w = 0; w < table->workers; w++)
@@ -123,6 +124,11 @@ static void add_faults(struct facts *facts, const struct status_table *table)
 	if (error)
 		add(facts, "the last checkpoint could not be written (%s); it is tried again",
 		    strerror(error));
+	if (cleaning)
+		add(facts,
+		    "the log of what cleaning keeps failed (%s): nothing more is cleaned until a "
+		    "restart; check the disk",
+		    strerror(cleaning));
 	if (corrupt)
 		add(facts,
 		    "%" PRIu64 " values that were read since the start are damaged on disk; the "

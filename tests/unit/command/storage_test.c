@@ -79,7 +79,7 @@ static void faults_are_sentences(void **state)
 	struct status_table table;
 
 	table = tell(healthy, "log_error 5\n");
-	says("fault       log-000 failed (Input/output error): its commits get LOG_FAILED");
+	says("fault       log-000 failed (Input/output error): all commits get LOG_FAILED");
 	says("fault       log-001 failed");
 	assert_null(strstr(printed, "faults      none"));
 	status_free(&table);
@@ -91,6 +91,7 @@ static void faults_are_sentences(void **state)
 	says("fault       log-000 has waited 2.5 s for the disk");
 	status_free(&table);
 	table = tell(healthy, "fetches_corrupt 2\nfetches_failed 1\ncheckpoint_error 28\n"
+			      "clean_error 5\n"
 			      "clean_damaged_segments 1\nclean_damaged_bytes 1048576\n"
 			      "damaged_log 1\ndamaged_segment 18\ndamaged_offset 4096\n"
 			      "damaged_key_bytes 3\ndamaged_key 6b0031          \n");
@@ -98,6 +99,7 @@ static void faults_are_sentences(void **state)
 	says("fault       damaged: log-001 segment 00000012 byte 4096, key \"k\\x001\" (3 bytes)");
 	says("fault       2 reads since the start failed");
 	says("fault       the last checkpoint could not be written (No space left on device)");
+	says("fault       the log of what cleaning keeps failed (Input/output error)");
 	says("fault       1 segments cannot be cleaned: 1.0 MiB");
 	status_free(&table);
 }

@@ -77,7 +77,7 @@ static void a_full_log_is_told_until_it_has_room(void **state)
 static void a_failed_log_is_told_once(void **state)
 {
 	seen.log_error = -EIO;
-	expect(1, REPORT_ERROR, "the commit log failed (Input/output error)");
+	expect(1, REPORT_ERROR, "a commit log failed (Input/output error)");
 	expect(0, 0, NULL);
 }
 
@@ -120,13 +120,21 @@ static void failing_checkpoints_are_told_until_one_is_written(void **state)
 	expect(0, 0, NULL);
 }
 
+static void cleaning_that_ended_is_told_once(void **state)
+{
+	seen.kept_error = -EIO;
+	expect(1, REPORT_ERROR, "nothing more is cleaned");
+	expect(0, 0, NULL);
+}
+
 static void faults_do_not_hide_each_other(void **state)
 {
 	seen.log_error = -EIO;
 	seen.stalled_us = 2000000;
 	seen.corrupt = 1;
 	seen.checkpoint_error = -EIO;
-	expect(4, REPORT_ERROR, "the commit log failed");
+	seen.kept_error = -EIO;
+	expect(5, REPORT_ERROR, "a commit log failed");
 }
 
 int main(void)
@@ -139,6 +147,7 @@ int main(void)
 		CASE(a_stall_begins_and_ends),
 		CASE(damaged_values_are_told_by_the_minute),
 		CASE(failing_checkpoints_are_told_until_one_is_written),
+		CASE(cleaning_that_ended_is_told_once),
 		CASE(faults_do_not_hide_each_other),
 	};
 

@@ -107,9 +107,11 @@ static void lines_have_names_and_one_width(void **state)
 	assert_int_equal(line(lines, "\ncheckpoint_number "), 7);
 	facts.keeper.tail_bytes = facts.keeper.tail_bytes_max = UINT64_MAX;
 	facts.keeper.error = -28;
+	facts.keeper.kept_error = -5;
 	forecast_info(&facts, &second);
 	assert_int_equal(second.bytes, text.bytes);
 	assert_int_equal(line(later, "\ncheckpoint_error "), 28);
+	assert_int_equal(line(later, "\nclean_error "), 5);
 }
 
 int main(void)
