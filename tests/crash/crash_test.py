@@ -3,48 +3,15 @@
 """Load, kill -9 at a random moment, restart, check; many rounds on one data directory."""
 import os
 import random
-import select
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-from node import Failed, Node, ROOT, enter_namespace, missing  # noqa: E402
+from node import Failed, Node, enter_namespace, missing  # noqa: E402
+from storm import Storm, bad  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
 ROUNDS = int(os.environ.get('ABAFT_CRASH_ROUNDS', '24'))
-ANSWER_S = 60
-GOOD = ('lost', 'partial', 'mixed', 'contradicts', 'twice', 'fractured', 'dirty', 'errors')
-
-
-class Storm:
-    def __init__(self, seed):
-        program = os.environ.get('ABAFT_STORM', f'{ROOT}/build/tests/crash/storm')
-        self.process = subprocess.Popen([program, '127.0.0.1', '7400', str(seed)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def say(self, word):
-        os.write(self.process.stdin.fileno(), word.encode() + b'\n')
-
-    def answer(self):
-        """Its next line, as a dictionary of numbers."""
-        if not select.select([self.process.stdout], [], [], ANSWER_S)[0]:
-            raise TimeoutError('the storm does not answer')
-        words = self.process.stdout.readline().split()
-        return {words[i].decode(): int(words[i + 1]) for i in range(0, len(words), 2)}
-
-    def ask(self, word):
-        self.say(word)
-        return self.answer()
-
-    def close(self):
-        self.process.stdin.close()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
 
 
 def one_round(tap, node, storm, number, totals):
@@ -66,11 +33,10 @@ def one_round(tap, node, storm, number, totals):
     node.start()
     up = time.monotonic()
     checked = storm.ask('check')
-    bad = {name: checked[name] for name in GOOD if checked[name]}
-    tap.ok(not bad and not loaded['fractured'],
+    tap.ok(not bad(checked) and not loaded['fractured'],
            f'round {number}: killed after {delay * 1000:.0f} ms, {loaded["acknowledged"]} '
            f'acknowledged, {loaded["unknown"]} unknown; {node.keys["workers"]} worker(s): '
-           f'{checked["checked"]} whole', bad, loaded, node.ready)
+           f'{checked["checked"]} whole', bad(checked), loaded, node.ready)
     tap.note(f'up after {up - begin:.2f} s, checked in {time.monotonic() - up:.2f} s')
     totals['acknowledged'] += loaded['acknowledged']
     totals['unknown'] += loaded['unknown']
@@ -93,7 +59,7 @@ def main():
         for number in range(ROUNDS):
             tap.case(one_round, node, storm, number, totals)
         checked = storm.ask('all')
-        tap.equal({name: checked[name] for name in GOOD}, {name: 0 for name in GOOD},
+        tap.equal(bad(checked), {},
                   f'in the end: all {checked["checked"]} transactions of {ROUNDS} rounds')
         tap.note(f'{totals["acknowledged"]} acknowledged, {totals["unknown"]} unknown', node.ready)
         tap.ok(totals['acknowledged'] > 20 * ROUNDS, 'there was load', totals)
