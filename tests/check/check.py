@@ -23,7 +23,7 @@ from tally import Tally, read
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILDS = os.path.join(ROOT, 'build-check')
 BUILD_TIMEOUT_S = 900
-SUITE_TIMEOUT_S = 1500
+SUITE_TIMEOUT_S = 1800
 OUTPUT_LINES = 60  # of a failing case
 PROGRESS = re.compile(r'\[\d+/\d+\] ')  # ninja's
 
@@ -139,7 +139,7 @@ class Check:
         patience = '6' if name in ('asan', 'tsan') else '3'
         code, out = run(['meson', 'test', '-C', folder, '--no-rebuild', '--logbase', 'check',
                          '-t', patience] + names,
-                        SUITE_TIMEOUT_S, env=dict(os.environ, **SANITIZERS))
+                        SUITE_TIMEOUT_S, env={'ABAFT_SOAK_S': '60', **os.environ, **SANITIZERS})
         if not os.path.exists(log):
             self.tally.fail(words, f'meson test ended with {code} and logged nothing', out)
             return
