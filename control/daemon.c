@@ -36,7 +36,8 @@ static uint64_t random_u64(void)
 
 static uint32_t frame_buffers(const struct daemon *d)
 {
-	return d->spec.queues * QUEUE_BUFFERS + d->workers * ABAFT_COMMITS_PENDING_MAX;
+	return d->spec.queues * QUEUE_BUFFERS +
+	       d->workers * (ABAFT_COMMITS_PENDING_MAX + ABAFT_FETCH_WAITERS_MAX);
 }
 
 static int start_eal(struct daemon *d, char *why)
