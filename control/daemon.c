@@ -374,7 +374,8 @@ int daemon_stop(struct daemon *d)
 			node_destroy(d->nodes[w]);
 	if (d->store != NULL && !dead)
 		store_destroy(d->store);
-	if (d->datadir_open)
+	/* Threads of a dead disk go with the process, and until then nobody else may come. */
+	if (d->datadir_open && !dead)
 		datadir_close(&d->datadir);
 	if (d->eal)
 		port_eal_stop();
