@@ -64,6 +64,14 @@ static int read_list(struct restore *restore)
 			      "%s: there is no file `" MANIFEST_FILE
 			      "` in it: no backup, or one that was cut short",
 			      restore->from);
+	/* So a node makes it, for backups to lock. */
+	if (fstat(fd, &st) == 0 && st.st_size == 0) {
+		close(fd);
+		return failed(-ENOENT,
+			      "%s: its file `" MANIFEST_FILE
+			      "` is empty: no backup, but the data directory of a node",
+			      restore->from);
+	}
 	if (fstat(fd, &st) == 0 && st.st_size < LIST_BYTES_MAX)
 		text = calloc(1, (size_t)st.st_size + 1);
 	if (text && read(fd, text, (size_t)st.st_size) == st.st_size)

@@ -219,6 +219,9 @@ static void sources_must_be_there(void **state)
 	assert_int_equal(run(command_restore, "restore", data, back, NULL), COMMAND_FAILED);
 	says("no backup, or one that was cut short");
 	assert_int_equal(backup(), COMMAND_OK);
+	/* Now it has the file that was locked meanwhile. */
+	assert_int_equal(run(command_restore, "restore", data, back, NULL), COMMAND_FAILED);
+	says("is empty: no backup, but the data directory of a node");
 	snprintf(path, sizeof(path), "%s/backup", copy);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(restore(), COMMAND_FAILED);
