@@ -304,7 +304,8 @@ static void lookup_packet(struct log_sim *s, struct lookup *l)
 static void check_error(struct log_sim *s, uint32_t key, uint16_t status)
 {
 	bool failing = log_sim_has(s, FAULT_FETCH) || log_sim_has(s, FAULT_SHORT_FETCH) ||
-		       log_sim_has(s, FAULT_BAD_BLOCK) || log_sim_has(s, FAULT_STUCK) || log_sim_damaged(s);
+		       log_sim_has(s, FAULT_BAD_BLOCK) || log_sim_has(s, FAULT_STUCK) ||
+		       log_sim_has(s, FAULT_CUT_RECYCLE) || log_sim_damaged(s);
 
 	s->counts.read_failed += status == ABAFT_READ_FAILED;
 	s->counts.corrupt += status == ABAFT_CORRUPT;

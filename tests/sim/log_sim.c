@@ -16,9 +16,10 @@
  * C4. What is read is what the model says, never older, never in part, never other bytes; or it is
  *     an error, which must have a cause. Reads go on when logs have failed or are full.
  *
- *	log_sim [--seed SEED] [--seeds COUNT] [--table]
+ *	log_sim [--seed FIRST] [--seeds COUNT]
  *
- * ABAFT_SEED and ABAFT_SEEDS say the same. All that happens follows from the seed.
+ * ABAFT_SEED and ABAFT_SEEDS say the same; ABAFT_VERBOSE prints why starts were refused. All that
+ * happens follows from the seed.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -88,6 +89,14 @@ static struct sim_disk *any_disk(struct log_sim *s)
 	uint32_t n = log_sim_roll(s, s->bed.workers + 1);
 
 	return s->bed.disk[n == s->bed.workers ? ABAFT_LOG_KEPT : n];
+}
+
+static bool any_is_dead(const struct log_sim *s)
+{
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++)
+		if (s->bed.disk[n] && sim_disk_is_dead(s->bed.disk[n]))
+			return true;
+	return false;
 }
 
 bool log_sim_damaged(const struct log_sim *s)
@@ -264,10 +273,10 @@ static bool is_due(struct log_sim *s, enum log_sim_fault fault)
 	case FAULT_SYNC:
 	case FAULT_CUT_FINISH:
 	case FAULT_CUT_RECYCLE:
+		return log_sim_roll(s, 400) == 0;
 	case FAULT_LOST:
 	case FAULT_TORN:
 	case FAULT_ELSEWHERE:
-		return log_sim_roll(s, 400) == 0;
 	case FAULT_FLIP_LOG:
 	case FAULT_FLIP_KEPT:
 	case FAULT_FLIP_CHECKPOINT:
@@ -341,11 +350,27 @@ static void read_any(struct log_sim *s)
 	(void)client_read(s, keys, count);
 }
 
+/* The last writes of a life, of which nothing behind them says that they were durable. */
+static void lie_last(struct log_sim *s)
+{
+	for (uint32_t fault = FAULT_LOST; fault <= FAULT_ELSEWHERE; fault++)
+		if (log_sim_has(s, fault) && log_sim_roll(s, 3) == 0)
+			sim_disk_lie(any_disk(s), (enum sim_disk_lie)(fault - FAULT_LOST),
+				     1 + log_sim_roll(s, 3));
+	if (log_sim_roll(s, 3) == 0)
+		keeper_ask_checkpoint(s->bed.keeper);
+	for (uint32_t i = log_sim_roll(s, 16); i > 0 && !any_is_dead(s); i--) {
+		if (log_sim_roll(s, 3) == 0)
+			(void)client_commit_any(s);
+		pass(s);
+	}
+}
+
 static void serve(struct log_sim *s, uint32_t passes)
 {
 	uint32_t load = 1 + log_sim_roll(s, 6);
 
-	for (uint32_t i = 0; i < passes; i++) {
+	for (uint32_t i = 0; i < passes && !any_is_dead(s); i++) {
 		maybe_faults(s);
 		end_faults(s, false);
 		for (uint32_t n = log_sim_roll(s, 2 * load); n > 0; n--)
@@ -356,6 +381,7 @@ static void serve(struct log_sim *s, uint32_t passes)
 			client_repeat(s);
 		pass(s);
 	}
+	lie_last(s);
 }
 
 /* Until every request has its answer. */
@@ -392,14 +418,6 @@ static void count_life(struct log_sim *s)
 	if (stats.damaged_segments && !log_sim_damaged(s) && !log_sim_has(s, FAULT_BAD_BLOCK) &&
 	    !log_sim_has(s, FAULT_CUT_RECYCLE))
 		log_sim_fail(s, "the keeper calls a segment damaged that is not");
-}
-
-static bool any_is_dead(const struct log_sim *s)
-{
-	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++)
-		if (s->bed.disk[n] && sim_disk_is_dead(s->bed.disk[n]))
-			return true;
-	return false;
 }
 
 /* What only the disks and files suffer: the node is gone. */
