@@ -40,6 +40,12 @@ def restart(tap, build):
          '--smoke')
 
 
+def clean(tap, build):
+    """Bytes and time that cleaning costs, beside RocksDB"""
+    runs(tap, 'clean', ('machine: ', 'Zipf 1.0       80 %', 'cleaning, no limit  p50 ',
+                        'bytes written for each committed'), f'{HERE}/clean', build, '--smoke')
+
+
 def cold_read(tap, build):
     """Values read back beside fio"""
     runs(tap, 'cold_read', ('machine: ', '32 at a time  fio 4096 B', 'ratio of values '),
@@ -61,6 +67,7 @@ def main():
     tap.case(end_to_end, build)
     tap.case(base_transaction, build)
     tap.case(restart, build)
+    tap.case(clean, build)
     tap.case(cold_read, build)
     tap.done()
 
