@@ -157,13 +157,21 @@ static bool parse_node(struct manifest *manifest, const char *line)
 	return true;
 }
 
+static bool within(int value, int least, int most)
+{
+	return value >= least && value <= most;
+}
+
 static bool parse_time(struct manifest *manifest, const char *line)
 {
 	struct tm tm = {0};
 	unsigned int us;
 
 	if (sscanf(line, "time %d-%d-%dT%d:%d:%d.%6uZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us) != 7)
+		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us) != 7 ||
+	    !within(tm.tm_year, 1970, 9999) || !within(tm.tm_mon, 1, 12) ||
+	    !within(tm.tm_mday, 1, 31) || !within(tm.tm_hour, 0, 23) || !within(tm.tm_min, 0, 59) ||
+	    !within(tm.tm_sec, 0, 60) || us > 999999)
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon--;
