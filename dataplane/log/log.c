@@ -599,6 +599,7 @@ int log_open_on(struct log **out, struct logdev *dev, const struct log_config *c
 
 	if (!log) {
 		dev->ops->destroy(dev);
+		snprintf(why, why_bytes, "no memory for log-%03u", config->number);
 		return -ENOMEM;
 	}
 	log->dev = dev;
@@ -618,10 +619,13 @@ int log_open_on(struct log **out, struct logdev *dev, const struct log_config *c
 	else
 		error = start(log, config, tail ? tail : &nothing);
 	if (error) {
-		snprintf(why, why_bytes, "log %s/log-%03u: cannot be opened: %s",
+		snprintf(why, why_bytes, "log %s/log-%03u: cannot be opened: %s%s",
 			 config->dir ? config->dir : "", config->number,
 			 error == -EEXIST ? "there is a log already; recover it first"
-					  : strerror(-error));
+					  : strerror(-error),
+			 error == -ENOSPC || error == -EDQUOT
+				 ? "; free disk space, or raise log-bytes-max"
+				 : "");
 		destroy(log);
 		return error;
 	}

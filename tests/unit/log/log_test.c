@@ -426,7 +426,7 @@ static void no_room_at_all_is_an_error(void **state)
 	assert_int_equal(log_open_on(&rig.log, sim_disk_logdev(rig.disk), &rig.config, NULL,
 				     rig.why, sizeof(rig.why)),
 			 -ENOSPC);
-	assert_non_null(strstr(rig.why, "No space left"));
+	assert_non_null(strstr(rig.why, "No space left on device; free disk space, or raise"));
 	rig.log = NULL;
 	rig_end(&rig);
 }
