@@ -164,6 +164,8 @@ uint64_t node_tick(struct node *node);
 void node_recover_begin(struct node *nodes[], uint64_t logs);
 int node_recover(struct node *nodes[], uint32_t workers, uint32_t log, uint8_t type, uint64_t place,
 		 const uint8_t *data, uint32_t bytes);
+/* Records of type RECORD_LOST that came: they change nothing. */
+uint64_t node_recover_lost(struct node *nodes[]);
 void node_recover_end(struct node *nodes[], uint32_t log);
 /* After all logs: the last tombstones go, and the clocks go above all that was recovered. */
 void node_recovered(struct node *nodes[], uint32_t workers);

@@ -25,6 +25,7 @@ enum record_type {
 	RECORD_COMMIT = 1, /* a commit with its writes, values included */
 	RECORD_ABORT = 2,  /* a client's ABORT: final for the id */
 	RECORD_KEPT = 3, /* writes of a commit that cleaning moved here; says only where they are */
+	RECORD_LOST = 255, /* `abaft log repair` put it where damage was: in any log, any bytes */
 };
 
 #define RECORD_HEAD_BYTES  32

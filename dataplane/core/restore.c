@@ -369,6 +369,12 @@ int node_recover(struct node *nodes[], uint32_t workers, uint32_t log, uint8_t t
 	struct node *node;
 	int err;
 
+	if (log < ABAFT_LOGS_MAX && type == RECORD_LOST) {
+		lock_take(&restore->lock);
+		restore->lost++;
+		lock_give(&restore->lock);
+		return 0;
+	}
 	if (log >= ABAFT_LOGS_MAX || (log == ABAFT_LOG_KEPT) != (type == RECORD_KEPT) ||
 	    !record_open(&record, type, data, bytes))
 		return -EBADMSG;
@@ -489,6 +495,11 @@ int node_restore_places(struct node *nodes[],
 			err = fn(arg, place, key->data, key->bytes);
 	}
 	return err;
+}
+
+uint64_t node_recover_lost(struct node *nodes[])
+{
+	return nodes[0]->store->restore.lost;
 }
 
 void node_recover_begin(struct node *nodes[], uint64_t logs)

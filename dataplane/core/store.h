@@ -43,6 +43,7 @@ struct restore {
 	struct version *tombstones; /* linked through `next` */
 	uint64_t count, sweep_at;
 	uint64_t keys_over; /* that the index may hold above its bound meanwhile; 0: none yet */
+	uint64_t lost;	    /* records in whose place a repair left nothing */
 };
 
 /* The keeper's: keep.c. Here, as ck_epoch never forgets a record. */

@@ -25,13 +25,13 @@
  *	72  u32  payload: length of the records, a multiple of 8
  *	76  u32  CRC32C of the payload
  *	80  u32  header checksum of the group before (0 for group 1): the chain
- *	84  8 B  0
+ *	84  8 B  0; in a group that repair.c wrote, bytes 88 to 91 make the checksum fit the chain
  *	92  u32  header checksum: CRC32C of bytes 0 to 91
  *
  * Record: 24 bytes of header, data, then zeros up to a multiple of 8.
  *
  *	 0  u32  length of the data
- *	 4  u8   type (1 commit, 2 abort outcome, 3 kept writes: dataplane/core/record.h)
+ *	 4  u8   type (1 commit, 2 abort outcome, 3 kept writes: dataplane/core/record.h; 255 lost)
  *	 5  3 B  0
  *	 8  u64  record sequence: from 1 up without gaps over the life of the log
  *	16  u32  CRC32C of the data
@@ -60,6 +60,8 @@
 #define LOG_FLAG_SEAL		1u
 #define LOG_GROUP_HEADER_BYTES	96u
 #define LOG_RECORD_HEADER_BYTES 24u
+/* What stood here was damaged; repair.c put this in its place. Its bytes mean nothing. */
+#define LOG_RECORD_LOST		255
 /* The largest record: a group of its own. */
 #define LOG_RECORD_BYTES_MAX                                                                       \
 	(ABAFT_LOG_GROUP_BYTES_MAX - LOG_GROUP_HEADER_BYTES - LOG_RECORD_HEADER_BYTES)

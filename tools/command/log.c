@@ -57,6 +57,8 @@ static void print_verified(const struct log_reading *reading, uint32_t segments)
 	       reading->aborts);
 	if (json || reading->kept)
 		printf(json ? ",\"kept\":%" PRIu64 : "%" PRIu64 " kept, ", reading->kept);
+	if (json || reading->lost)
+		printf(json ? ",\"lost\":%" PRIu64 : "%" PRIu64 " lost, ", reading->lost);
 	if (json)
 		printf(",\"malformed\":%" PRIu64 ",\"damages\":%" PRIu64 ",\"end\":\"%s\"}\n",
 		       reading->malformed, reading->damages, end_text(reading));
@@ -170,7 +172,7 @@ static int read_log(struct log_reading *reading, const struct datadir *dir, uint
 	reading->log = number;
 	reading->sealed = false;
 	reading->groups = reading->records = reading->bytes = 0;
-	reading->commits = reading->aborts = reading->kept = 0;
+	reading->commits = reading->aborts = reading->kept = reading->lost = 0;
 	reading->malformed = reading->damages = 0;
 	if (mark->group)
 		code = read_before(reading, &config, mark, &before);

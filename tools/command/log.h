@@ -22,7 +22,7 @@ struct log_reading {
 	uint32_t log;
 	uint64_t group;
 	bool sealed; /* the last group is a seal */
-	uint64_t groups, records, bytes, commits, aborts, kept, malformed, damages;
+	uint64_t groups, records, bytes, commits, aborts, kept, lost, malformed, damages;
 };
 
 /* log_print.c: visitors of whole groups and records (`arg`: the reading), which count, and print

@@ -73,6 +73,8 @@ static const char *type_text(uint8_t type)
 		return "abort";
 	case RECORD_KEPT:
 		return "kept";
+	case RECORD_LOST:
+		return "lost";
 	default:
 		return "unknown";
 	}
@@ -114,7 +116,9 @@ int log_on_record(void *arg, uint64_t sequence, uint8_t type, uint64_t place, co
 	reading->commits += type == RECORD_COMMIT;
 	reading->aborts += type == RECORD_ABORT;
 	reading->kept += type == RECORD_KEPT;
-	if (!record_open(&record, type, data, bytes) || !walk_writes(&record, false, false))
+	reading->lost += type == RECORD_LOST;
+	if (type != RECORD_LOST &&
+	    (!record_open(&record, type, data, bytes) || !walk_writes(&record, false, false)))
 		reading->malformed++;
 	if (!reading->dump)
 		return 0;

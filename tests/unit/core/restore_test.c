@@ -261,6 +261,25 @@ static void bad_records_are_refused(void **state)
 	expect("k", "v");
 }
 
+/* Whatever is in it, and in whichever log. */
+static void lost_records_change_nothing(void **state)
+{
+	struct log_fake_record *r = &bed.log[0].records[0];
+	uint64_t used;
+
+	assert_int_equal(bed_put(&bed, 0, "k", "v"), ABAFT_OK);
+	used = bed_used(&bed);
+	assert_int_equal(node_recover(bed.node, 3, 0, RECORD_LOST, r->place, r->data, r->bytes), 0);
+	assert_int_equal(
+		node_recover(bed.node, 3, ABAFT_LOG_KEPT, RECORD_LOST, PLACE_NONE, r->data, 0), 0);
+	assert_int_equal(
+		node_recover(bed.node, 3, ABAFT_LOGS_MAX, RECORD_LOST, PLACE_NONE, r->data, 0),
+		-EBADMSG);
+	assert_int_equal(node_recover_lost(bed.node), 2);
+	assert_int_equal(bed_used(&bed), used);
+	expect("k", "v");
+}
+
 /* Once more is nothing; the same id with another end, or another commit with its number, is no
  * record of ours (P6). */
 static void a_record_may_come_twice(void **state)
@@ -554,6 +573,7 @@ int main(void)
 		CASE(clocks_go_on_above_what_was_recovered),
 		CASE(commits_bind_readers_after_recovery_too),
 		CASE(bad_records_are_refused),
+		CASE(lost_records_change_nothing),
 		CASE(a_record_may_come_twice),
 		CASE(versions_get_their_places),
 		CASE(values_beyond_the_bound_stay_on_disk),
