@@ -7,7 +7,8 @@
  * filled in, so that the deeper checks are reached. Other bits have it begin at a mark, behind the
  * first thing that looks like a group in one of the segments, with those before it there or
  * missing. What must hold: what recovery hands over is in sequence; and a log may be opened behind
- * what it accepted, written, and recovered again with one more record.
+ * what it accepted, written, and recovered again with one more record. And what repair has mended,
+ * or left alone, recovery accepts.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 #include "dataplane/log/format.h"
 #include "dataplane/log/recover.h"
+#include "dataplane/log/repair.h"
 #include "tests/lib/logdev_sim.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -137,6 +139,30 @@ static int on_record(void *arg, uint64_t sequence, uint8_t type, uint64_t place,
 	return sum == 0 && bytes > SEGMENT_BYTES ? -E2BIG : 0;
 }
 
+/* Repair refuses it, or recovery takes it. */
+static void check_repair(struct sim_disk *disk, const struct log_mark *mark)
+{
+	struct repair_segment segments[SEGMENTS];
+	struct repair repair = {.config = &config, .mark = mark, .segments = segments};
+	uint64_t last = mark->group ? mark->record : 0;
+	const struct recover_visitor visitor = {&last, NULL, on_record};
+	struct log_tail *tail;
+	char why[512];
+
+	for (uint32_t i = 0; i < SEGMENTS; i++) {
+		struct repair_segment *it = &segments[repair.count];
+
+		it->number = i;
+		it->data = sim_disk_segment(disk, i, &it->bytes);
+		repair.count += it->data != NULL;
+	}
+	if (repair_log(&repair, why, sizeof(why)))
+		return;
+	if (recover_scan(sim_disk_logdev(disk), &config, mark, &visitor, &tail, why, sizeof(why)))
+		abort();
+	log_tail_free(tail);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint64_t last = 0, again = 0;
@@ -149,6 +175,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
+	disk = sim_disk_create(size);
+	load(disk, data[0], data + 1, size - 1);
+	choose_mark(disk, data[0], &mark);
+	check_repair(disk, &mark);
+	sim_disk_destroy(disk);
 	disk = sim_disk_create(size);
 	load(disk, data[0], data + 1, size - 1);
 	choose_mark(disk, data[0], &mark);

@@ -61,6 +61,9 @@ struct segment_list {
 	uint32_t *numbers; /* ascending; the caller frees them */
 	size_t count;
 };
+/* All of a log, and how qsort() and bsearch() compare them. */
+int backup_list_all(int log_fd, struct segment_list *out) __attribute__((warn_unused_result));
+int segment_by_number(const void *a, const void *b);
 /* The segments of a log that hold groups (at least one segment, if there is any). */
 int backup_list(int log_fd, const uint8_t node_id[16], uint32_t log, struct segment_list *out)
 	__attribute__((warn_unused_result));

@@ -17,14 +17,14 @@
 #include "tools/backup/backup.h"
 #include "tools/backup/copy.h"
 
-static int by_number(const void *a, const void *b)
+int segment_by_number(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
 	return x < y ? -1 : x > y;
 }
 
-static int list_names(int log_fd, struct segment_list *out)
+int backup_list_all(int log_fd, struct segment_list *out)
 {
 	int fd = openat(log_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -53,7 +53,7 @@ static int list_names(int log_fd, struct segment_list *out)
 	}
 	closedir(stream);
 	if (!err)
-		qsort(out->numbers, out->count, sizeof(*out->numbers), by_number);
+		qsort(out->numbers, out->count, sizeof(*out->numbers), segment_by_number);
 	return err;
 }
 
@@ -83,7 +83,7 @@ static bool holds_groups(int log_fd, const uint8_t node_id[16], uint32_t log, ui
 
 int backup_list(int log_fd, const uint8_t node_id[16], uint32_t log, struct segment_list *out)
 {
-	int err = list_names(log_fd, out);
+	int err = backup_list_all(log_fd, out);
 
 	/* Only from the end: a segment in the middle without a group is damage, for the scan. */
 	while (!err && out->count > 1 &&

@@ -80,6 +80,8 @@ int command_check(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_demo_function(int argc, char **argv);
 int command_log(int argc, char **argv);
+/* `abaft log repair`: COMMAND_NO: it was damaged, and was repaired. */
+int command_log_repair(const char *from, const char *to, bool json);
 int command_backup(int argc, char **argv);
 int command_restore(int argc, char **argv);
 int command_version(int argc, char **argv);

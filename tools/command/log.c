@@ -21,14 +21,18 @@
 
 static const char help[] =
 	"usage: abaft log dump DIRECTORY [OPTION...]\n"
-	"       abaft log verify DIRECTORY [OPTION...]\n\n"
+	"       abaft log verify DIRECTORY [OPTION...]\n"
+	"       abaft log repair DIRECTORY TO-DIRECTORY [-j]\n\n"
 	"Reads the commit logs and checkpoints in the data directory of a node that is not "
 	"running.\n"
 	"`dump` prints each group and record, and what each checkpoint covers. `verify` prints "
 	"how\n"
 	"much there is, and whether it is whole: every checkpoint, every log from the newest "
 	"valid\n"
-	"checkpoint on, and every segment before it. It exits with 1 when something is damaged.\n\n"
+	"checkpoint on, and every segment before it. It exits with 1 when something is damaged.\n"
+	"`repair` makes a copy, in a new directory, on which a node can be started, and prints "
+	"what\n"
+	"was lost: 0 nothing was damaged, 1 it was, and is repaired, 6 it could not be.\n\n"
 	"  -n, --worker N      only this worker's log; 64 is the kept log\n"
 	"  -c, --checkpoint X  dump: only the entries of checkpoint-X\n"
 	"  -j, --json          the same as -w json: one object a line\n"
@@ -304,8 +308,15 @@ static bool parse(struct log_reading *reading, int argc, char **argv, int *code)
 			return false;
 		}
 	}
+	if (argc - optind == 3 && strcmp(argv[optind], "repair") == 0 && reading->number < 0 &&
+	    reading->checkpoint < 0) {
+		*code = command_log_repair(argv[optind + 1], argv[optind + 2],
+					   reading->options.json);
+		return false;
+	}
 	if (argc - optind != 2) {
-		fprintf(stderr, "abaft log: say `dump` or `verify`, and one data directory\n");
+		fprintf(stderr, "abaft log: say `dump` or `verify`, and one data directory; or "
+				"`repair`, and two\n");
 		return false;
 	}
 	action = argv[optind];
