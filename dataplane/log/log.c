@@ -23,6 +23,8 @@
  *     what it took before becomes durable all the same, and it goes on when one can be had again.
  * I6. A segment is closed on the shelf by the log_submit() after the log left it, whose `now` is
  *     that of the records in it, or later.
+ * I7. When the owner has been told that the log failed, `durable` and the mark stay: it has given
+ *     up what waited, so a checkpoint must not begin behind that.
  */
 #include "dataplane/log/log.h"
 
@@ -377,6 +379,7 @@ static bool in_device(const struct log *log)
 uint64_t log_poll(struct log *log)
 {
 	struct logdev_done done[DONE_PER_POLL];
+	bool failed = log->error != 0; /* and the owner knows */
 	uint32_t count;
 
 	if (!in_device(log))
@@ -384,7 +387,8 @@ uint64_t log_poll(struct log *log)
 	count = log->dev->ops->poll(log->dev, done, sizeof(done) / sizeof(done[0]));
 	for (uint32_t i = 0; i < count; i++)
 		complete(log, &done[i]);
-	while (log->durable < log->submitted && group_of(log, log->durable + 1)->done)
+	while (!failed && log->durable < log->submitted &&
+	       group_of(log, log->durable + 1)->done) /* I7 */
 		pass_group(log);
 	return log->record_durable;
 }

@@ -39,6 +39,7 @@ struct sim_files {
 	int error[SIM_FILE_CALLS];
 	enum sim_file_lie lie;
 	uint32_t lie_count;
+	uint64_t lies, failures;
 	struct sim_file file[FILES_MAX];
 };
 
@@ -87,7 +88,10 @@ static int fails(struct sim_files *files, enum sim_file_call call)
 {
 	if (files->dead)
 		return -EIO;
-	return counts_down(&files->fail[call]) ? files->error[call] : 0;
+	if (!counts_down(&files->fail[call]))
+		return 0;
+	files->failures++;
+	return files->error[call];
 }
 
 static int sim_list(struct filedev *dev, uint32_t *numbers, size_t max)
@@ -142,6 +146,7 @@ static int sim_append(struct filedev *dev, const uint8_t *data, size_t bytes)
 	int error = fails(files, SIM_FILE_APPEND);
 	struct sim_file *file;
 	uint64_t at;
+	bool lies;
 
 	if (bytes == 0 || bytes % BLOCK_BYTES != 0 || (uintptr_t)data % BLOCK_BYTES != 0)
 		abort();
@@ -154,7 +159,9 @@ static int sim_append(struct filedev *dev, const uint8_t *data, size_t bytes)
 	file->data = must(realloc(file->data, at + bytes));
 	file->bytes += bytes;
 	memset(file->data + at, 0, bytes);
-	if (!counts_down(&files->lie_count)) {
+	lies = counts_down(&files->lie_count);
+	files->lies += lies;
+	if (!lies) {
 		memcpy(file->data + at, data, bytes);
 	} else if (files->lie == SIM_FILE_TORN) {
 		write_torn(files, file->data + at, data, bytes);
@@ -335,6 +342,16 @@ void sim_files_lie(struct sim_files *files, enum sim_file_lie lie, uint32_t coun
 {
 	files->lie = lie;
 	files->lie_count = count;
+}
+
+uint64_t sim_files_lies(const struct sim_files *files)
+{
+	return files->lies;
+}
+
+uint64_t sim_files_failures(const struct sim_files *files)
+{
+	return files->failures;
 }
 
 void sim_files_space(struct sim_files *files, uint64_t bytes)

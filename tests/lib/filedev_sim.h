@@ -47,6 +47,9 @@ void sim_files_kill(struct sim_files *files);
  * has no room for more than `bytes` bytes of files (0: no bound). */
 void sim_files_fail(struct sim_files *files, enum sim_file_call call, uint32_t count, int error);
 void sim_files_lie(struct sim_files *files, enum sim_file_lie lie, uint32_t count);
+/* Appends that lied so far, and calls that failed on demand. */
+uint64_t sim_files_lies(const struct sim_files *files);
+uint64_t sim_files_failures(const struct sim_files *files);
 void sim_files_space(struct sim_files *files, uint64_t bytes);
 /* Power is cut within the next finish: the file has its name or not, and is whole if it has. */
 void sim_files_cut_in_finish(struct sim_files *files);

@@ -41,9 +41,15 @@ static uint64_t roll(struct keeper_bed *bed, uint64_t limit)
 	return sim_random(&bed->random, limit);
 }
 
+static void done(void *arg, void *token, const uint8_t *result, uint32_t at, uint32_t bytes);
+static void read_again(void *arg, void *token);
+
 void keeper_bed_begin(struct keeper_bed *bed, uint64_t seed, uint32_t workers)
 {
 	memset(bed, 0, sizeof(*bed));
+	bed->done = done;
+	bed->again = read_again;
+	bed->client = bed;
 	bed->seed = seed;
 	bed->random = seed * 2 + 1;
 	bed->workers = workers;
@@ -162,7 +168,7 @@ static int run_restart(struct keeper_bed *bed)
 	return restart_run(&bed->restart, &source, bed->node, bed->workers, bed->why);
 }
 
-static void logs_open(struct keeper_bed *bed)
+static int logs_open(struct keeper_bed *bed)
 {
 	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++) {
 		struct log_config config = log_config(bed, n);
@@ -173,8 +179,7 @@ static void logs_open(struct keeper_bed *bed)
 		err = log_open_on(&bed->log[n], sim_disk_logdev(bed->disk[n]), &config,
 				  bed->restart.tails[n], bed->why, sizeof(bed->why));
 		if (err)
-			fprintf(stderr, "log %u: %s (%s)\n", n, bed->why, strerror(-err));
-		must(err == 0, "a log cannot be opened");
+			return err;
 	}
 	for (uint32_t w = 0; w < bed->workers; w++) {
 		struct node_log lent = {.log = bed->log[w],
@@ -185,6 +190,7 @@ static void logs_open(struct keeper_bed *bed)
 
 		node_attach_log(bed->node[w], &lent);
 	}
+	return 0;
 }
 
 static bool is_held(void *arg)
@@ -247,10 +253,10 @@ int keeper_bed_open(struct keeper_bed *bed)
 	nodes_open(bed);
 	must(shelf_create(&bed->shelf, bed->bytes_max, bed->reserve) == 0, "no shelf");
 	err = run_restart(bed);
-	if (!err) {
-		logs_open(bed);
+	if (!err)
+		err = logs_open(bed);
+	if (!err)
 		err = restart_check(&bed->restart, bed->node, bed->shelf, bed->why);
-	}
 	if (err) {
 		forget(bed);
 		return err;
@@ -441,7 +447,7 @@ static void take_reads(struct keeper_bed *bed, uint32_t w)
 	while ((count = log_read_done(bed->log[w], ended, 16)) > 0)
 		for (uint32_t i = 0; i < count; i++)
 			node_read_done(bed->node[w], ended[i].tag, ended[i].result);
-	node_fetched(bed->node[w], read_again, bed);
+	node_fetched(bed->node[w], bed->again, bed->client);
 }
 
 static void worker_pass(struct keeper_bed *bed, uint32_t w)
@@ -450,9 +456,11 @@ static void worker_pass(struct keeper_bed *bed, uint32_t w)
 	struct log *log = bed->log[w];
 
 	node_pass_begin(node, bed->now);
-	node_durable(node, log_poll(log), done, bed);
+	node_durable(node, log_poll(log), bed->done, bed->client);
 	take_reads(bed, w);
 	post_serve(&bed->post[w], node, log);
+	if (log_error(log) && log_error(log) != -ENOSPC)
+		node_log_failed(node, bed->done, bed->client);
 	log_submit(log, bed->now);
 	node_tick(node);
 	node_pass_end(node);

@@ -87,6 +87,12 @@ struct keeper_bed {
 
 	struct keeper_bed_read read[KEEPER_BED_READS_MAX];
 
+	/* Who is told what became of requests: the bed itself, or a test with a model of its own.
+	 */
+	node_done_fn done;
+	node_again_fn again;
+	void *client;
+
 	/* Counted over all restarts. */
 	uint64_t reads, cold_reads, wrong_reads, failed_reads;
 	uint64_t commits, refused_space, refused_busy, user_bytes;

@@ -31,6 +31,7 @@ struct sim_write {
 	uint64_t due;
 	uint64_t order;	     /* when it reached the cache */
 	uint64_t sync_order; /* the sync covers what reached the cache before */
+	bool lied;
 };
 
 /* A read in flight, in the entry of its buffer. */
@@ -65,6 +66,11 @@ struct sim_disk {
 	int fail_attach;
 	int fail_names;
 	uint32_t cut_recycle;
+	enum sim_disk_lie lie;
+	uint32_t lie_count;
+	uint32_t flip_fetch;
+	uint32_t die;
+	struct sim_disk_fired fired;
 	uint32_t slots[LOGDEV_SLOTS];
 	uint8_t *buffers[BUFFERS_MAX];
 	struct sim_write writes[WRITES_MAX];
@@ -101,6 +107,21 @@ static uint64_t roll(struct sim_disk *disk, uint64_t limit)
 static struct sim_disk *of(struct logdev *dev)
 {
 	return (struct sim_disk *)dev;
+}
+
+/* The fault's time has come: it is counted. */
+static bool counts_down(uint32_t *count, uint64_t *fired)
+{
+	bool now = *count && --*count == 0;
+
+	*fired += now;
+	return now;
+}
+
+static bool dies(struct sim_disk *disk)
+{
+	disk->dead |= counts_down(&disk->die, &disk->fired.deaths);
+	return disk->dead;
 }
 
 static void forget(struct sim_write *write)
@@ -174,6 +195,9 @@ static int sim_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 	struct sim_disk *disk = of(dev);
 	uint64_t used = bytes;
 
+	if (dies(disk))
+		return -EIO;
+	disk->fired.creates += disk->fail_create != 0;
 	if (disk->fail_create)
 		return disk->fail_create;
 	for (uint32_t i = 0; i < SEGMENTS_MAX; i++)
@@ -217,6 +241,8 @@ static ssize_t sim_read(struct logdev *dev, int handle, uint8_t *to, size_t byte
 {
 	struct sim_segment *segment = &of(dev)->segments[handle];
 
+	if (dies(of(dev)))
+		return -EIO;
 	if (offset >= segment->bytes)
 		return 0;
 	if (bytes > segment->bytes - offset)
@@ -267,10 +293,40 @@ static void reach_cache(struct sim_disk *disk, struct sim_write *write, bool tor
 	write->sync_order = disk->order;
 }
 
+/* The block of any segment, durably. */
+static void write_elsewhere(struct sim_disk *disk, const struct sim_write *write)
+{
+	uint32_t number = (uint32_t)roll(disk, SEGMENTS_MAX);
+	struct sim_segment *segment;
+	uint64_t at, bytes = write->asked.bytes;
+
+	while (!disk->segments[number].there)
+		number = (number + 1) % SEGMENTS_MAX;
+	segment = &disk->segments[number];
+	at = roll(disk, segment->bytes / BLOCK_BYTES) * BLOCK_BYTES;
+	bytes = bytes < segment->bytes - at ? bytes : segment->bytes - at;
+	memcpy(segment->visible + at, write->data, bytes);
+	memcpy(segment->durable + at, write->data, bytes);
+}
+
+/* As reach_cache(), of a write that is going to be called durable. */
+static void reach_cache_lying(struct sim_disk *disk, struct sim_write *write)
+{
+	write->lied = true;
+	if (disk->lie == SIM_DISK_ELSEWHERE)
+		write_elsewhere(disk, write);
+	if (disk->lie != SIM_DISK_TORN) /* what stands there is what is synced */
+		memcpy(write->data, disk->segments[write->number].visible + write->asked.offset,
+		       write->asked.bytes);
+	reach_cache(disk, write, disk->lie == SIM_DISK_TORN);
+}
+
 static int sim_sync(struct logdev *dev, int handle)
 {
 	struct sim_disk *disk = of(dev);
 
+	if (dies(disk))
+		return -EIO;
 	flush(disk, (uint32_t)handle, disk->order);
 	return 0;
 }
@@ -293,6 +349,7 @@ static int cut_recycle(struct sim_disk *disk, uint32_t from, uint32_t to)
 		memset(segment->durable, 0, BLOCK_BYTES);
 		sim_disk_rename(disk, from, to);
 	}
+	disk->fired.cut_recycles++;
 	disk->cut_recycle = 0;
 	disk->dead = true;
 	return -EIO;
@@ -406,22 +463,21 @@ static int sim_submit(struct logdev *dev)
 	return 0;
 }
 
-static bool counts_down(uint32_t *count)
-{
-	return *count && --*count == 0;
-}
-
 /* One step of a write that is due. True: `done` is filled. */
 static bool step(struct sim_disk *disk, struct sim_write *write, struct logdev_done *done)
 {
 	*done = (struct logdev_done){.tag = write->asked.tag};
 	/* The log must leave a buffer alone until its write is done. */
-	if (memcmp(write->data, disk->buffers[write->asked.buffer], write->asked.bytes))
+	if (!write->lied &&
+	    memcmp(write->data, disk->buffers[write->asked.buffer], write->asked.bytes))
 		abort();
 	if (write->stage == STAGE_STARTED) {
-		bool failed = counts_down(&disk->fail_write);
+		bool failed = counts_down(&disk->fail_write, &disk->fired.writes);
 
-		reach_cache(disk, write, failed);
+		if (!failed && counts_down(&disk->lie_count, &disk->fired.lies[disk->lie]))
+			reach_cache_lying(disk, write);
+		else
+			reach_cache(disk, write, failed);
 		write->stage = STAGE_SYNCING;
 		write->due = disk->clock + 1 + roll(disk, disk->delay_max);
 		if (failed)
@@ -431,7 +487,7 @@ static bool step(struct sim_disk *disk, struct sim_write *write, struct logdev_d
 		write->stage = STAGE_CACHED;
 		return true;
 	}
-	if (counts_down(&disk->fail_sync))
+	if (counts_down(&disk->fail_sync, &disk->fired.syncs))
 		done->result = disk->fault;
 	write->stage = STAGE_CACHED;
 	if (!done->result)
@@ -445,17 +501,22 @@ static int bring(struct sim_disk *disk, const struct logdev_fetch *asked)
 	struct sim_disk *from = of(asked->from);
 	uint64_t bad = (uint64_t)from->bad_block * BLOCK_BYTES;
 	uint32_t bytes = asked->bytes;
+	ssize_t got;
 
 	if (!from->segments[asked->handle].there)
 		abort(); /* it went while it was read */
-	if (counts_down(&from->fail_fetch) ||
+	if (counts_down(&from->fail_fetch, &from->fired.fetches) ||
 	    (from->bad_segment == (uint32_t)asked->handle && bad + BLOCK_BYTES > asked->offset &&
 	     bad < asked->offset + asked->bytes))
 		return -EIO;
-	if (counts_down(&from->short_fetch))
+	if (counts_down(&from->short_fetch, &from->fired.short_fetches))
 		bytes = (uint32_t)roll(disk, bytes / SECTOR_BYTES) * SECTOR_BYTES;
-	return (int)sim_read(asked->from, asked->handle, disk->fetch_buffers[asked->buffer], bytes,
-			     asked->offset);
+	got = sim_read(asked->from, asked->handle, disk->fetch_buffers[asked->buffer], bytes,
+		       asked->offset);
+	if (got > 0 && counts_down(&from->flip_fetch, &from->fired.flipped_fetches))
+		for (uint32_t i = 0; i < got; i += SECTOR_BYTES) /* so that it hits a value */
+			disk->fetch_buffers[asked->buffer][i + roll(disk, SECTOR_BYTES)] ^= 16;
+	return (int)got;
 }
 
 static uint32_t poll_fetches(struct sim_disk *disk, struct logdev_done *done, uint32_t max)
@@ -597,6 +658,7 @@ void sim_disk_power_cut(struct sim_disk *disk)
 	for (uint32_t i = 0; i < WRITES_MAX; i++) {
 		struct sim_write *write = &disk->writes[(first + i) % WRITES_MAX];
 
+		disk->fired.cut_writes += write->stage > STAGE_QUEUED;
 		if (write->stage > STAGE_QUEUED && roll(disk, 2))
 			apply(disk, write, disk->segments[write->number].durable, true);
 		forget(write);
@@ -649,6 +711,32 @@ void sim_disk_fail_names(struct sim_disk *disk, int error)
 void sim_disk_cut_recycle(struct sim_disk *disk, uint32_t at)
 {
 	disk->cut_recycle = at;
+}
+
+void sim_disk_lie(struct sim_disk *disk, enum sim_disk_lie lie, uint32_t count)
+{
+	disk->lie = lie;
+	disk->lie_count = count;
+}
+
+void sim_disk_flip_fetch(struct sim_disk *disk, uint32_t count)
+{
+	disk->flip_fetch = count;
+}
+
+void sim_disk_die(struct sim_disk *disk, uint32_t count)
+{
+	disk->die = count;
+}
+
+bool sim_disk_is_dead(const struct sim_disk *disk)
+{
+	return disk->dead;
+}
+
+const struct sim_disk_fired *sim_disk_fired(const struct sim_disk *disk)
+{
+	return &disk->fired;
 }
 
 void sim_disk_space(struct sim_disk *disk, uint64_t bytes)

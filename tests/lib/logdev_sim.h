@@ -4,8 +4,9 @@
  *
  * Completions come late and in any order. A power cut keeps what was synced and any subset of the
  * 512-byte sectors of what was not; a killed process leaves its writes in the disk's cache, whence
- * a later power cut may still take them. Writes, syncs and new segments fail on demand. Everything
- * follows from the seed. One thread.
+ * a later power cut may still take them. Writes, syncs and new segments fail on demand. Beyond that
+ * it lies on demand, as no disk should: what it called durable it never wrote, tore, or wrote
+ * elsewhere; a read brings other bits. Everything follows from the seed. One thread.
  */
 #ifndef ABAFT_TESTS_LOGDEV_SIM_H
 #define ABAFT_TESTS_LOGDEV_SIM_H
@@ -53,6 +54,31 @@ void sim_disk_short_fetch(struct sim_disk *disk, uint32_t count);
 void sim_disk_bad_block(struct sim_disk *disk, uint32_t number, uint32_t block);
 /* Ticks (polls) that a write, sync or fetch takes, at most. Default 4; 0: done at the next poll. */
 void sim_disk_delay(struct sim_disk *disk, uint32_t ticks_max);
+
+enum sim_disk_lie {
+	SIM_DISK_LOST,	    /* nothing is written */
+	SIM_DISK_TORN,	    /* some of its sectors are */
+	SIM_DISK_ELSEWHERE, /* it is written to another block of any segment, its own place is lost
+			     */
+	SIM_DISK_LIES,
+};
+
+/* From now on the count-th write (0: none) lies: it ends and is synced as if it were well. */
+void sim_disk_lie(struct sim_disk *disk, enum sim_disk_lie lie, uint32_t count);
+/* The count-th fetch from now on brings some wrong bits; the next one does not. */
+void sim_disk_flip_fetch(struct sim_disk *disk, uint32_t count);
+/* The device dies at the count-th read, sync, or making of a segment from now on (0: never): a
+ * power cut or kill must follow. */
+void sim_disk_die(struct sim_disk *disk, uint32_t count);
+bool sim_disk_is_dead(const struct sim_disk *disk);
+
+/* What really happened so far, of what was asked for. */
+struct sim_disk_fired {
+	uint64_t writes, syncs, creates, fetches, short_fetches, flipped_fetches, cut_recycles;
+	uint64_t deaths, lies[SIM_DISK_LIES];
+	uint64_t cut_writes; /* not durable when the power was cut */
+};
+const struct sim_disk_fired *sim_disk_fired(const struct sim_disk *disk);
 
 /* Direct access for damage: the bytes of a segment, NULL when there is none. */
 uint8_t *sim_disk_segment(struct sim_disk *disk, uint32_t number, uint64_t *bytes);
