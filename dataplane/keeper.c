@@ -204,6 +204,15 @@ static void take_found(struct keeper *k, const struct keeper_found *found)
 	k->stats.checkpoint_wall_us = found->newest.wall_us;
 }
 
+/* What is not counted looks dead, and would be freed as a whole. */
+static int check_counted(const struct keeper *k)
+{
+	for (uint32_t log = 0; log < ABAFT_LOGS_MAX; log++)
+		if (keeper_log(k, log) && !keep_counts(k->keep, log))
+			return -EINVAL;
+	return 0;
+}
+
 int keeper_create(struct keeper **out, const struct keeper_config *config,
 		  const struct keeper_found *found)
 {
@@ -220,6 +229,9 @@ int keeper_create(struct keeper **out, const struct keeper_config *config,
 	err = keep_create(&k->keep, config->store);
 	if (err)
 		goto out_sync;
+	err = check_counted(k);
+	if (err)
+		goto out_keep;
 	k->ck.block = malloc(CHECKPOINT_PAYLOAD_BYTES);
 	err = k->ck.block ? cleaner_create(k) : -ENOMEM;
 	if (err)
@@ -229,6 +241,7 @@ int keeper_create(struct keeper **out, const struct keeper_config *config,
 	return 0;
 out_block:
 	free(k->ck.block);
+out_keep:
 	keep_destroy(k->keep);
 out_sync:
 	pthread_mutex_destroy(&k->mutex);

@@ -85,6 +85,8 @@ struct keeper_found {
 	struct checkpoint_stats newest_stats;
 };
 
+/* 0, -ENOMEM, or -EINVAL: the store does not count a log's live bytes (store_config.logs), so it
+ * would all be freed. */
 int keeper_create(struct keeper **out, const struct keeper_config *config,
 		  const struct keeper_found *found) __attribute__((warn_unused_result));
 void keeper_destroy(struct keeper *keeper);

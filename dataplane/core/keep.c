@@ -104,6 +104,11 @@ bool keep_move(struct keep *keep, struct vnum number, const struct record_write 
 			  write->key_bytes, number, from, to);
 }
 
+bool keep_counts(const struct keep *keep, uint32_t log)
+{
+	return space_counts(&keep->store->space, log);
+}
+
 uint64_t keep_segment_live(const struct keep *keep, uint32_t log, uint32_t segment)
 {
 	return space_live(&keep->store->space, log, segment);

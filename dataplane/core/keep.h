@@ -43,6 +43,8 @@ bool keep_copy(struct keep *keep, uint64_t place, struct vnum number,
 /* The write's copy at `to` is durable: it lives there now. False if it died meanwhile. */
 bool keep_move(struct keep *keep, struct vnum number, const struct record_write *write,
 	       uint64_t from, uint64_t to);
+/* Its live bytes are counted. Of a log that is not nothing may be cleaned: all looks dead. */
+bool keep_counts(const struct keep *keep, uint32_t log);
 uint64_t keep_segment_live(const struct keep *keep, uint32_t log, uint32_t segment);
 uint64_t keep_live_total(const struct keep *keep);
 uint64_t keep_keys(const struct keep *keep);

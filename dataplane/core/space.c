@@ -81,6 +81,11 @@ uint64_t space_live(const struct space *space, uint32_t log, uint32_t segment)
 	return live ? atomic_load_explicit(live, memory_order_relaxed) : 0;
 }
 
+bool space_counts(const struct space *space, uint32_t log)
+{
+	return log < ABAFT_LOGS_MAX && space->log[log].live;
+}
+
 uint64_t space_total(const struct space *space)
 {
 	uint64_t total = 0;

@@ -10,6 +10,7 @@
 #define ABAFT_CORE_SPACE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <abaft/limits.h>
@@ -41,7 +42,9 @@ static inline uint32_t space_bytes(uint32_t key_bytes, uint32_t value_bytes)
 /* PLACE_NONE is allowed, and counts nowhere. `bytes` may be of several writes of one segment. */
 void space_add(struct space *space, uint64_t place, uint32_t bytes);
 void space_sub(struct space *space, uint64_t place, uint32_t bytes);
+/* 0 for what is not counted, too: see space_counts(). */
 uint64_t space_live(const struct space *space, uint32_t log, uint32_t segment);
+bool space_counts(const struct space *space, uint32_t log);
 /* Of all segments of all logs. A walk over the counters: not for the data path. */
 uint64_t space_total(const struct space *space);
 

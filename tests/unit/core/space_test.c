@@ -43,6 +43,8 @@ static void counters_are_by_log_and_segment(void **state)
 	space_add(&space, place_make(127, 0, 96), 9);
 	assert_int_equal(space_live(&space, 2, 0), 0);
 	assert_int_equal(space_live(&space, 127, 0), 0);
+	assert_true(space_counts(&space, 1) && space_counts(&space, ABAFT_LOG_KEPT));
+	assert_false(space_counts(&space, 2) || space_counts(&space, 127));
 	assert_int_equal(space_total(&space), 18);
 	space_fini(&space, &mapper);
 }

@@ -358,6 +358,23 @@ static void the_tail_is_bounded(void **state)
 	keeper_bed_end(&bed);
 }
 
+/* All of it would look dead. */
+static void a_log_that_is_not_counted_is_not_kept(void **state)
+{
+	const struct keeper_found found = {0};
+	struct keeper_config config = {0};
+	struct keeper *keeper = NULL;
+
+	(void)state;
+	begin_with_key(13, 0);
+	config.store = bed.store;
+	config.kept = bed.log[ABAFT_LOG_KEPT];
+	config.logs[KEEPER_BED_WORKERS_MAX] = bed.log[0];
+	assert_int_equal(keeper_create(&keeper, &config, &found), -EINVAL);
+	assert_null(keeper);
+	keeper_bed_end(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +391,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_is_cleaned),
 		cmocka_unit_test(the_pace_is_kept),
 		cmocka_unit_test(the_tail_is_bounded),
+		cmocka_unit_test(a_log_that_is_not_counted_is_not_kept),
 	};
 
 	return cmocka_run_group_tests_name("keeper_clean", tests, NULL, NULL);
