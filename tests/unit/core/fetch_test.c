@@ -216,6 +216,31 @@ static void a_value_stays_until_all_who_wait_have_run(void **state)
 	assert_int_equal(disk->reads_asked, 2);
 }
 
+/* F2, whoever came first: given away it could be evicted, and freed under who waits still. */
+static void who_waits_last_gives_the_value_away(void **state)
+{
+	struct bed_answer both, one;
+	struct packet p;
+	uint8_t id[16];
+
+	(void)state;
+	put_cold("a", 'a');
+	put_cold("b", 'b');
+	assert_int_equal(send_get("a", &one), NODE_FETCH);
+	begin(&p, id);
+	get(&p, "a", 100);
+	get(&p, "b", 100);
+	packet_finish(&p);
+	assert_int_equal(bed_send(&bed, 0, &p, &both), NODE_FETCH);
+	bed_fetch(&bed, 0, 1);
+	assert_value(&one, 0, "a", 'a');
+	assert_int_equal(both.again, 0);
+	assert_null(version_value(bed_version(&bed, "a")));
+	bed_fetch(&bed, 0, 1);
+	assert_value(&both, 0, "a", 'a');
+	assert_non_null(version_value(bed_version(&bed, "a")));
+}
+
 /* What was in memory when the request came, and is evicted while it waits. */
 static void evicted_while_another_is_read(void **state)
 {
@@ -244,6 +269,7 @@ static void evicted_while_another_is_read(void **state)
 	assert_int_equal(disk->reads_asked, 2);
 	assert_int_equal(counters->gets, 2);
 	assert_int_equal(counters->fetch_waits, 1);
+	assert_int_equal(counters->cache_misses, 1);
 }
 
 /* F3: the version goes while its value is read. */
@@ -525,6 +551,7 @@ int main(void)
 		CASE(no_room_no_read),
 		CASE(requests_join_one_read),
 		CASE(a_value_stays_until_all_who_wait_have_run),
+		CASE(who_waits_last_gives_the_value_away),
 		CASE(evicted_while_another_is_read),
 		CASE(the_version_is_gone_when_its_value_comes),
 		CASE(another_version_at_the_same_address),

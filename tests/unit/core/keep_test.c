@@ -61,6 +61,16 @@ static bool is_live(const struct found *f)
 	return live;
 }
 
+static bool move(const struct found *f, uint64_t from, uint64_t to)
+{
+	bool moved;
+
+	keep_begin(keep);
+	moved = keep_move(keep, f->number, &f->write, from, to);
+	keep_end(keep);
+	return moved;
+}
+
 static void a_write_lives_as_long_as_its_version(void **state)
 {
 	struct found first, second, deleted;
@@ -107,18 +117,9 @@ static void what_is_not_visible_is_not_live(void **state)
 	assert_int_equal(bed_send(&bed, 0, &p, &answer), NODE_WAIT);
 	f = write_of(0, 0);
 	assert_false(is_live(&f));
+	assert_false(move(&f, f.place, place_make(ABAFT_LOG_KEPT, 9, 4096)));
 	bed_durable(&bed, 0, 1);
 	assert_true(is_live(&f));
-}
-
-static bool move(const struct found *f, uint64_t from, uint64_t to)
-{
-	bool moved;
-
-	keep_begin(keep);
-	moved = keep_move(keep, f->number, &f->write, from, to);
-	keep_end(keep);
-	return moved;
 }
 
 static void a_move_takes_the_live_bytes_along(void **state)
@@ -352,6 +353,23 @@ static void held_tombstones_leave_when_they_are_superseded(void **state)
 	assert_int_equal(keep_keys(keep), 0);
 }
 
+static void held_tombstones_leave_after_the_walk(void **state)
+{
+	const char *keys[] = {"a", "b", "c", "d"};
+
+	keep_walk_prepare(keep);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(bed_put(&bed, 0, keys[i], NULL), ABAFT_OK);
+	bed_ticks(&bed, 10);
+	assert_int_equal(bed.node[0]->reclaim.kept.count, 4);
+	assert_int_equal(keep_keys(keep), 4);
+	keep_walk_end(keep);
+	bed_ticks(&bed, 20);
+	assert_int_equal(bed.node[0]->reclaim.kept.count, 0);
+	assert_int_equal(keep_keys(keep), 0);
+	assert_int_equal(bed_used(&bed), 0);
+}
+
 /* A walk between keep_begin() and keep_end() may stand on what leaves: it is not freed. */
 static void memory_waits_for_the_keeper(void **state)
 {
@@ -387,6 +405,7 @@ int main(void)
 		CASE(a_write_in_flight_beside_a_tombstone_stays_hidden),
 		CASE(later_tombstones_are_not_held),
 		CASE(held_tombstones_leave_when_they_are_superseded),
+		CASE(held_tombstones_leave_after_the_walk),
 		CASE(memory_waits_for_the_keeper),
 	};
 
