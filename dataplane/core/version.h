@@ -10,8 +10,10 @@
  *
  * Readers hold no lock: they load slot, newest and older with acquire, and are inside an epoch
  * section (a pass). Writers change slots and chains under the key's partition lock with release
- * stores. A version's other fields are written before its commit is published and never after; what
- * a reader needs of an invisible one (number, commit, older) before it is linked.
+ * stores. A version's other fields are written before its commit is published and never after, but
+ * for a large one's value, which comes and goes (cache.h), and the place, which cleaning changes
+ * (index_move()); what a reader needs of an invisible one (number, commit, older) before it is
+ * linked.
  */
 #ifndef ABAFT_CORE_VERSION_H
 #define ABAFT_CORE_VERSION_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cache_test.c - H1 to H3: what stays, what goes, and when its block is used again. */
+/* cache_test.c - H1 to H4: what stays, what goes, and when its block is used again. */
 #include "tests/unit/core/region.h"
 
 #include <stdio.h>
