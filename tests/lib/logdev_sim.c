@@ -237,11 +237,18 @@ static void sim_close(struct logdev *dev, int handle)
 {
 }
 
+static bool is_bad(const struct sim_disk *disk, uint32_t number, uint64_t offset, uint64_t bytes)
+{
+	uint64_t bad = (uint64_t)disk->bad_block * BLOCK_BYTES;
+
+	return disk->bad_segment == number && bad + BLOCK_BYTES > offset && bad < offset + bytes;
+}
+
 static ssize_t sim_read(struct logdev *dev, int handle, uint8_t *to, size_t bytes, uint64_t offset)
 {
 	struct sim_segment *segment = &of(dev)->segments[handle];
 
-	if (dies(of(dev)))
+	if (dies(of(dev)) || is_bad(of(dev), (uint32_t)handle, offset, bytes))
 		return -EIO;
 	if (offset >= segment->bytes)
 		return 0;
@@ -499,15 +506,13 @@ static bool step(struct sim_disk *disk, struct sim_write *write, struct logdev_d
 static int bring(struct sim_disk *disk, const struct logdev_fetch *asked)
 {
 	struct sim_disk *from = of(asked->from);
-	uint64_t bad = (uint64_t)from->bad_block * BLOCK_BYTES;
 	uint32_t bytes = asked->bytes;
 	ssize_t got;
 
 	if (!from->segments[asked->handle].there)
 		abort(); /* it went while it was read */
 	if (counts_down(&from->fail_fetch, &from->fired.fetches) ||
-	    (from->bad_segment == (uint32_t)asked->handle && bad + BLOCK_BYTES > asked->offset &&
-	     bad < asked->offset + asked->bytes))
+	    is_bad(from, (uint32_t)asked->handle, asked->offset, asked->bytes))
 		return -EIO;
 	if (counts_down(&from->short_fetch, &from->fired.short_fetches))
 		bytes = (uint32_t)roll(disk, bytes / SECTOR_BYTES) * SECTOR_BYTES;

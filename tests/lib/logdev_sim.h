@@ -47,7 +47,8 @@ void sim_disk_fail_names(struct sim_disk *disk, int error);
 void sim_disk_cut_recycle(struct sim_disk *disk, uint32_t at);
 void sim_disk_space(struct sim_disk *disk, uint64_t bytes);
 /* From now on: the count-th fetch from this disk fails with EIO, or brings less than was asked for
- * (0: never); each fetch of this block of this segment fails with EIO (segment UINT32_MAX: none).
+ * (0: never); each fetch or read of this block of this segment fails with EIO (segment UINT32_MAX:
+ * none).
  */
 void sim_disk_fail_fetch(struct sim_disk *disk, uint32_t count);
 void sim_disk_short_fetch(struct sim_disk *disk, uint32_t count);

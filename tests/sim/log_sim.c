@@ -474,6 +474,9 @@ static void count_refusal(struct log_sim *s, int err)
 	c->refused++;
 	if (!log_sim_damaged(s))
 		log_sim_fail(s, "a start is refused (%s): %s", strerror(-err), why);
+	if (s->faults >> FAULTS_LYING == 1u << (FAULT_FLIP_CHECKPOINT - FAULTS_LYING) &&
+	    s->flips == 1)
+		log_sim_fail(s, "one damaged checkpoint is enough to refuse a start: %s", why);
 	if (err != -EBADMSG || why[0] == '\0')
 		log_sim_fail(s, "a start fails (%s): %s", strerror(-err), why);
 	if (strstr(why, "no checkpoint is valid"))
