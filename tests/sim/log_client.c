@@ -477,6 +477,11 @@ static void resolve(struct log_sim *s, struct model_txn *txn, uint32_t i)
 	struct vnum number;
 	uint16_t status = ask_status(s, txn, &number);
 
+	if (!there && status == ABAFT_COMMITTED && s->lying && s->tail_lost) { /* C5 */
+		s->counts.halves++;
+		s->refused = true;
+		return;
+	}
 	if (status != (there ? ABAFT_COMMITTED : ABAFT_UNKNOWN_TXN))
 		log_sim_fail(s, "transaction %u (record %llu of log %u) %s its log, status %u", i,
 			     (unsigned long long)txn->record, txn->worker,
@@ -500,7 +505,7 @@ static void resolve(struct log_sim *s, struct model_txn *txn, uint32_t i)
 
 void client_resolve(struct log_sim *s)
 {
-	for (uint32_t i = 0; i < s->model.txns; i++) {
+	for (uint32_t i = 0; i < s->model.txns && !s->refused; i++) {
 		struct model_txn *txn = &s->model.txn[i];
 
 		if (txn->fate == MODEL_UNKNOWN || txn->fate == MODEL_THERE)

@@ -13,8 +13,10 @@
  * C3. A disk that lies: a start may be refused, with a sentence. If it succeeds, what was
  *     acknowledged may only be missing where docs/log-format.md says that it cannot be seen: the
  *     last groups, at most CANNOT_SEE, of a log whose disk did lie. How often is counted.
- * C4. What is read is what the model says, never older, never in part, never other bytes; or it is
- *     an error, which must have a cause. Reads go on when logs have failed or are full.
+ * C5. A checkpoint that was written meanwhile may hold a part of what such a log lost: then
+ *atomicity is gone too, as docs/log-format.md says. The run ends there; how often is counted. C4.
+ *What is read is what the model says, never older, never in part, never other bytes; or it is an
+ *error, which must have a cause. Reads go on when logs have failed or are full.
  *
  *	log_sim [--seed FIRST] [--seeds COUNT]
  *
@@ -514,6 +516,7 @@ static void check_tails(struct log_sim *s)
 				     s->mark[n].group - group);
 	}
 	s->counts.tails += lost;
+	s->tail_lost = lost;
 }
 
 /* A start, which perhaps the power ends: again, then. */
@@ -562,6 +565,8 @@ static void restart(struct log_sim *s)
 	check_tails(s);
 	memset(s->mark, 0, sizeof(s->mark));
 	client_resolve(s);
+	if (s->refused)
+		return;
 	read_all(s);
 	client_retry(s);
 }

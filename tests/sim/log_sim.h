@@ -79,7 +79,8 @@ enum log_sim_fault {
 	X(corrupt, "reads answered CORRUPT")                                                       \
 	X(busy, "reads answered BUSY")                                                             \
 	X(tails, "restarts with an invisible tail lost")                                           \
-	X(lost, "acknowledged transactions lost in them")
+	X(lost, "acknowledged transactions lost in them")                                          \
+	X(halves, "runs ended as a checkpoint knew of one of those (C5)")
 
 struct log_sim_counts {
 	uint64_t fault[FAULTS];
@@ -113,8 +114,9 @@ struct log_sim {
 	uint32_t faults;
 	uint32_t life, pass;
 	bool lying;
-	bool refused; /* the last restart: the run is over */
-	bool clean;   /* the last end */
+	bool refused;	/* the last restart: the run is over */
+	bool tail_lost; /* in the last restart (C3) */
+	bool clean;	/* the last end */
 	uint64_t ids;
 	struct keeper_bed bed;
 	struct log_model model;
