@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * log.c - `abaft log dump|verify DIR`: reads the checkpoints and commit logs of a data directory
- * that is not in use.
+ * log.c - `abaft log dump|verify|stats DIR`: reads the checkpoints and commit logs of a data
+ * directory that is not in use.
  *
  * Reads the newest valid checkpoint, and each log from its mark by the log's own recovery, so what
  * it refuses there a node would refuse. Beyond that it looks through the segments before the mark,
@@ -22,6 +22,7 @@
 static const char help[] =
 	"usage: abaft log dump DIRECTORY [OPTION...]\n"
 	"       abaft log verify DIRECTORY [OPTION...]\n"
+	"       abaft log stats DIRECTORY [-j]\n"
 	"       abaft log repair DIRECTORY TO-DIRECTORY [-j]\n\n"
 	"Reads the commit logs and checkpoints in the data directory of a node that is not "
 	"running.\n"
@@ -30,6 +31,8 @@ static const char help[] =
 	"much there is, and whether it is whole: every checkpoint, every log from the newest "
 	"valid\n"
 	"checkpoint on, and every segment before it. It exits with 1 when something is damaged.\n"
+	"`stats` prints each log's segments, how much of them the newest checkpoint knows to be\n"
+	"live, and what a restart would read.\n"
 	"`repair` makes a copy, in a new directory, on which a node can be started, and prints "
 	"what\n"
 	"was lost: 0 nothing was damaged, 1 it was, and is repaired, 6 it could not be.\n\n"
@@ -249,7 +252,9 @@ static int read_directory(struct log_reading *reading)
 		fprintf(stderr, "abaft log: %s\n", why);
 		return COMMAND_FAILED;
 	}
-	if (reading->checkpoint >= 0) {
+	if (reading->stats) {
+		code = log_stats_of(reading, &dir);
+	} else if (reading->checkpoint >= 0) {
 		code = log_checkpoint_entries(reading, &dir);
 	} else {
 		code = log_checkpoints(reading, &dir, &head);
@@ -315,15 +320,21 @@ static bool parse(struct log_reading *reading, int argc, char **argv, int *code)
 		return false;
 	}
 	if (argc - optind != 2) {
-		fprintf(stderr, "abaft log: say `dump` or `verify`, and one data directory; or "
-				"`repair`, and two\n");
+		fprintf(stderr,
+			"abaft log: say `dump`, `verify` or `stats`, and one data directory; or "
+			"`repair`, and two\n");
 		return false;
 	}
 	action = argv[optind];
 	reading->path = argv[optind + 1];
 	reading->dump = strcmp(action, "dump") == 0;
-	if (!reading->dump && strcmp(action, "verify") != 0) {
-		fprintf(stderr, "abaft log: `%s` is neither dump nor verify\n", action);
+	reading->stats = strcmp(action, "stats") == 0;
+	if (!reading->dump && !reading->stats && strcmp(action, "verify") != 0) {
+		fprintf(stderr, "abaft log: `%s` is none of dump, verify and stats\n", action);
+		return false;
+	}
+	if (reading->stats && (reading->number >= 0 || reading->checkpoint >= 0)) {
+		fprintf(stderr, "abaft log: stats is of all logs: no --worker, no --checkpoint\n");
 		return false;
 	}
 	if (!reading->dump && reading->checkpoint >= 0) {

@@ -17,7 +17,7 @@ struct log_reading {
 	const char *path;
 	int64_t number;	    /* of the only log; -1: all */
 	int64_t checkpoint; /* whose entries are printed; -1: none's */
-	bool dump;
+	bool dump, stats;
 	/* The log that is being read, and what was found in it. */
 	uint32_t log;
 	uint64_t group;
@@ -41,5 +41,8 @@ int log_checkpoints(struct log_reading *reading, const struct datadir *dir,
 		    struct checkpoint_head *head);
 /* Prints the entries of reading->checkpoint. */
 int log_checkpoint_entries(struct log_reading *reading, const struct datadir *dir);
+
+/* log_stats.c: segments, live bytes, and what a restart reads. Returns an exit code. */
+int log_stats_of(struct log_reading *reading, const struct datadir *dir);
 
 #endif

@@ -396,12 +396,40 @@ static void checkpoints_are_dumped(void **state)
 	assert_int_equal(run("verify", *state, "--checkpoint=1a"), COMMAND_USAGE);
 }
 
+/* Live are the two writes of the checkpoint: 8 + 3 + 5 and 8 + 3 bytes. */
+static void stats_count_what_is_live(void **state)
+{
+	struct datadir dir;
+
+	make(&dir, *state, false);
+	datadir_close(&dir);
+	assert_int_equal(run("stats", *state, NULL), COMMAND_OK);
+	expect("no checkpoint: what is live is not known\n");
+	expect(" of them behind the checkpoint\n");
+	assert_int_equal(datadir_open(&dir, *state, output, sizeof(output)), 0);
+	make_checkpoint(&dir, 0x1a, 3);
+	make_checkpoint(&dir, 0x1b, 3);
+	datadir_close(&dir);
+	assert_int_equal(run("stats", *state, NULL), COMMAND_OK);
+	expect("checkpoint-0000001b: 2 keys, 1 outcomes, 20480 bytes\n");
+	/* How many segments were made ahead is a matter of time. */
+	expect(" bytes on disk, 0 of them behind the checkpoint, 27 live (0.0 %)\n  segments by "
+	       "tenths of live bytes, from empty to full: ");
+	expect(" bytes on disk, 0 of them behind the checkpoint, 0 live (0.0 %)\n");
+	expect("a restart reads 20480 bytes of checkpoint and 0 of logs\n");
+	flip(*state, "checkpoint-0000001b", 8200);
+	assert_int_equal(run("stats", *state, "-j"), COMMAND_OK);
+	expect("{\"checkpoint\":26,\"keys\":2,");
+	expect("\"live_bytes\":27,\"live_tenths\":[");
+	assert_int_equal(run("stats", *state, "--worker=0"), COMMAND_USAGE);
+}
+
 static void usage(void **state)
 {
 	assert_int_equal(run("dump", *state, "--help"), COMMAND_OK);
 	assert_non_null(strstr(output, "usage: abaft log dump"));
 	assert_int_equal(run("scrub", *state, NULL), COMMAND_USAGE);
-	assert_non_null(strstr(output, "neither dump nor verify"));
+	assert_non_null(strstr(output, "none of dump, verify and stats"));
 	assert_int_equal(run("dump", *state, "--worker=x"), COMMAND_USAGE);
 	assert_int_equal(run("dump", *state, "another"), COMMAND_USAGE);
 	assert_int_equal(run("dump", *state, NULL), COMMAND_FAILED);
@@ -421,6 +449,7 @@ int main(void)
 		CASE(damage_before_the_mark_is_told),
 		CASE(log_that_a_checkpoint_knows_is_missing),
 		CASE(checkpoints_are_dumped),
+		CASE(stats_count_what_is_live),
 		CASE(usage),
 	};
 
