@@ -166,12 +166,13 @@ int reader_want(struct reader *reader, const struct log_read *read)
 {
 	uint32_t log = place_log(read->place), segment = place_segment(read->place);
 	uint16_t index = reader->free;
-	struct wanted *wanted = &reader->wanted[index];
 	struct shelf_segment on_shelf;
+	struct wanted *wanted;
 	int error;
 
 	if (index == NONE)
 		return -EAGAIN;
+	wanted = &reader->wanted[index];
 	error = shelf_hold(reader->shelf, log, segment, &on_shelf);
 	if (error)
 		return error;
