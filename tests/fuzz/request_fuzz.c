@@ -273,7 +273,7 @@ static uint32_t show_bucket(struct bucket *b, struct shown *out, uint32_t n)
 	for (uint32_t i = 0; i < INDEX_SLOTS; i++) {
 		uint64_t slot = atomic_load(&b->slot[i]);
 		const struct key *key = (const void *)(uintptr_t)(slot & ((1ull << 48) - 1));
-		const struct version *v = key ? visible(key) : NULL;
+		struct version *v = key ? (struct version *)(uintptr_t)visible(key) : NULL;
 
 		if (!v)
 			continue;
@@ -281,7 +281,9 @@ static uint32_t show_bucket(struct bucket *b, struct shown *out, uint32_t n)
 		out[n] = (struct shown){
 			.key_bytes = key->bytes, .bytes = v->bytes, .number = v->number};
 		memcpy(out[n].key, key->data, key->bytes);
-		for (uint32_t k = 0; k < v->bytes; k++)
+		if (version_is_large(v)) /* a restored one may be on disk only */
+			out[n].sum = version_large(v)->crc;
+		for (uint32_t k = 0; k < v->bytes && !version_is_large(v); k++)
 			out[n].sum = out[n].sum * 31 + v->value[k];
 		n++;
 	}

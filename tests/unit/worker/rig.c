@@ -129,7 +129,7 @@ bool log_busy(const struct log *log)
 
 uint64_t log_stalled_us(const struct log *log)
 {
-	return log->held && log_busy(log) ? RIG_STALLED_US : 0;
+	return __atomic_load_n(&log->held, __ATOMIC_RELAXED) && log_busy(log) ? RIG_STALLED_US : 0;
 }
 
 int log_sleep_fd(const struct log *log)
@@ -148,7 +148,7 @@ void rig_hold(struct rig *rig, uint32_t worker, bool held)
 	struct log *log = &rig->log[worker];
 
 	pthread_mutex_lock(&log->lock);
-	log->held = held;
+	__atomic_store_n(&log->held, held, __ATOMIC_RELAXED);
 	poke(log->fd);
 	pthread_mutex_unlock(&log->lock);
 }
