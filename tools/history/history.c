@@ -15,6 +15,7 @@
 
 struct history_writer {
 	int fd;
+	bool owns_fd;
 	bool too_long;
 	size_t len;
 	char line[HISTORY_LINE_BYTES_MAX];
@@ -194,30 +195,41 @@ int history_next(struct history_line *line, struct history_op *op, const char **
 	return err ? err : 1;
 }
 
-int history_open(struct history_writer **out, const char *path)
+int history_open_fd(struct history_writer **out, int fd)
 {
 	struct history_writer *writer = malloc(sizeof(*writer));
-	int err;
 
 	if (!writer)
 		return -ENOMEM;
-	writer->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-	if (writer->fd < 0) {
-		err = -errno;
-		free(writer);
-		return err;
-	}
+	writer->fd = fd;
+	writer->owns_fd = false;
 	writer->len = 0;
 	writer->too_long = false;
 	*out = writer;
 	return 0;
 }
 
+int history_open(struct history_writer **out, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = history_open_fd(out, fd);
+	if (err)
+		close(fd);
+	else
+		(*out)->owns_fd = true;
+	return err;
+}
+
 void history_close(struct history_writer *writer)
 {
 	if (!writer)
 		return;
-	close(writer->fd);
+	if (writer->owns_fd)
+		close(writer->fd);
 	free(writer);
 }
 

@@ -107,6 +107,9 @@ struct history_writer;
 
 /* Appends to `path`, or makes it. 0 or a negative errno. Close with history_close(). */
 __attribute__((warn_unused_result)) int history_open(struct history_writer **out, const char *path);
+/* Writes to `fd`, from its position on; it stays the caller's (a memfd for a history in memory).
+ * 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int history_open_fd(struct history_writer **out, int fd);
 void history_close(struct history_writer *writer);
 
 /* `id` .. `attempt` of a line; outcome, times and version are given when it ends. */

@@ -3,7 +3,9 @@
  * model.h - histories in memory, and what was found in them.
  *
  * Files are read one after the other (check_read), then judged once (check_judge); the counts and
- * witnesses stand in the struct afterwards. docs/history.md states the rules in words.
+ * witnesses stand in the struct afterwards. docs/history.md states the rules in words. A program
+ * that makes histories itself links history_dep, writes them to a memfd (history_open_fd) and reads
+ * that (check_read_fd); everything is in the struct, so several may be judged at a time.
  *
  * Words: a part is one line of a history; an execution is the parts that make up one run of a
  * transaction; an observation is a read of another transaction's value whose result differs from
@@ -207,6 +209,10 @@ __attribute__((warn_unused_result)) int check_found(struct check *check, enum ch
 
 /* read.c: 0, or a negative errno with check->error set to "FILE:LINE: what and why". */
 __attribute__((warn_unused_result)) int check_read(struct check *check, const char *path);
+/* The same from an open descriptor, from the first byte on wherever its position is: for histories
+ * in memory (a memfd). It stays the caller's; `name` is what reports call it. */
+__attribute__((warn_unused_result)) int check_read_fd(struct check *check, int fd,
+						      const char *name);
 /* judge.c: 0 or -ENOMEM. Once, after all files. */
 __attribute__((warn_unused_result)) int check_judge(struct check *check);
 

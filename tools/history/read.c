@@ -181,29 +181,51 @@ static int read_lines(struct check *check, FILE *file, const char *path, char *t
 	}
 }
 
-int check_read(struct check *check, const char *path)
+/* Reads and closes the file. */
+static int read_file(struct check *check, FILE *file, const char *name)
 {
-	char *text;
-	FILE *file;
+	char *text = malloc(HISTORY_LINE_BYTES_MAX + 2);
+	char *copy = strdup(name);
 	int err;
 
-	if (check->file_count == CHECK_FILES_MAX)
-		return complain(check, path, 0, -E2BIG, "");
-	file = fopen(path, "re");
-	if (!file) {
-		err = -errno;
-		snprintf(check->error, sizeof(check->error), "%s: %s", path, strerror(-err));
-		return err;
-	}
-	text = malloc(HISTORY_LINE_BYTES_MAX + 2);
-	check->files[check->file_count] = strdup(path);
-	if (text && check->files[check->file_count]) {
-		check->file_count++;
-		err = read_lines(check, file, path, text);
+	if (text && copy) {
+		check->files[check->file_count++] = copy;
+		err = read_lines(check, file, name, text);
 	} else {
-		err = complain(check, path, 0, -ENOMEM, "");
+		free(copy);
+		err = complain(check, name, 0, -ENOMEM, "");
 	}
 	free(text);
 	fclose(file);
 	return err;
+}
+
+static int open_file(struct check *check, const char *path, const char *name)
+{
+	FILE *file;
+	int err;
+
+	if (check->file_count == CHECK_FILES_MAX)
+		return complain(check, name, 0, -E2BIG, "");
+	file = fopen(path, "re");
+	if (!file) {
+		err = -errno;
+		snprintf(check->error, sizeof(check->error), "%s: %s", name, strerror(-err));
+		return err;
+	}
+	return read_file(check, file, name);
+}
+
+int check_read(struct check *check, const char *path)
+{
+	return open_file(check, path, path);
+}
+
+int check_read_fd(struct check *check, int fd, const char *name)
+{
+	char path[32];
+
+	/* Opened anew, so that it has a position of its own. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open_file(check, path, name);
 }
