@@ -436,12 +436,11 @@ static void serve_log(struct worker *w, struct now now)
 	log_submit(w->config.log, now);
 }
 
-static void pass(struct worker *w)
+uint64_t worker_pass(struct worker *w, struct now now)
 {
-	struct now now = {.wall_us = clock_us(CLOCK_REALTIME),
-			  .mono_us = clock_us(CLOCK_MONOTONIC)};
-
 	w->now_us = now.mono_us;
+	if (w->start_us == 0)
+		w->start_us = w->work_us = now.mono_us;
 	w->worked = false;
 	w->counters.passes++;
 	node_pass_begin(w->config.node, now);
@@ -454,6 +453,7 @@ static void pass(struct worker *w)
 	node_pass_end(w->config.node);
 	handover_wake(w->config.handover, w->wake);
 	w->wake = 0;
+	return w->worked || log_busy(w->config.log) || w->fetching != 0 ? 0 : w->tick_us;
 }
 
 /* How long poll() may wait. */
@@ -542,8 +542,7 @@ static void drain(struct worker *w)
 	ck_pr_inc_32(&group->drained);
 }
 
-/* True when the loop must end. */
-static bool stopped(struct worker *w)
+bool worker_stopped(struct worker *w)
 {
 	struct worker_group *group = w->config.group;
 
@@ -559,9 +558,11 @@ static bool stopped(struct worker *w)
 
 int worker_run(struct worker *w)
 {
-	w->now_us = w->start_us = w->work_us = clock_us(CLOCK_MONOTONIC);
-	while (!stopped(w)) {
-		pass(w);
+	while (!worker_stopped(w)) {
+		struct now now = {.wall_us = clock_us(CLOCK_REALTIME),
+				  .mono_us = clock_us(CLOCK_MONOTONIC)};
+
+		(void)worker_pass(w, now);
 		idle(w);
 	}
 	return ck_pr_load_32(&w->config.group->drained) == w->config.workers ? 0 : -ETIMEDOUT;

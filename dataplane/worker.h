@@ -30,6 +30,8 @@
 
 #include <abaft/telemetry.h>
 
+#include "dataplane/core/now.h"
+
 struct info_text;
 struct worker;
 struct port;
@@ -84,6 +86,14 @@ void worker_destroy(struct worker *worker);
 /* The loop, until the group stops and has drained. 0, or -ETIMEDOUT when it gave up draining:
  * then commits may still be in flight, unacknowledged. */
 int worker_run(struct worker *worker) __attribute__((warn_unused_result));
+/*
+ * What worker_run() consists of, for who has a clock and a schedule of his own (tests/sim/world):
+ * while worker_stopped() says no, one pass at a time, and after each as long a pause as wanted.
+ * worker_pass() returns the microseconds until the worker has something to do though no frame comes
+ * and no peer calls; 0: at once, or when its disk has gone on.
+ */
+uint64_t worker_pass(struct worker *worker, struct now now);
+bool worker_stopped(struct worker *worker) __attribute__((warn_unused_result));
 
 /* Tells all workers to refuse new transactions with STOPPING, to let open ones end for a second,
  * then to drain and return. Any thread. */
