@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * judge.h - the history of a run, in docs/history.md's format, and the verdict of the same checker
+ * that `abaft check` is.
+ */
+#ifndef ABAFT_TESTS_JUDGE_H
+#define ABAFT_TESTS_JUDGE_H
+
+#include "tests/sim/world/platform.h"
+#include "tools/history/history.h"
+
+struct judge;
+struct world;
+
+struct judge *judge_create(struct world *world);
+void judge_destroy(struct judge *judge);
+/* A run has ended: what it asked for, and what it was told. `version` is the commit's. */
+void judge_run(struct judge *judge, const struct run *run, const char *client, uint64_t start_us,
+	       uint64_t end_us, enum history_outcome outcome, struct abaft_version version);
+/* A key of the final state. */
+void judge_final(struct judge *judge, const struct run_op *op);
+/* All is told. Fails the run with the first anomaly's name as the rule and its witness as the
+ * reason. What is acknowledged must be there; what could not be judged must be little. */
+void judge_verdict(struct judge *judge);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * load.h - what requests do. Each load has keys of its own and, besides what the history tells, an
+ * invariant of its own: checked on each read (in `round`, by world_fail()) and in the final state.
+ */
+#ifndef ABAFT_TESTS_LOAD_H
+#define ABAFT_TESTS_LOAD_H
+
+#include "tests/sim/world/platform.h"
+
+/* X(name, text) */
+#define LOADS(X)                                                                                   \
+	X(bank, "transfers that write all accounts of a group; every sum read is the first one")   \
+	X(shop, "orders and stock: an order has its lines, its lines have their order")            \
+	X(scan, "read-only scanners against writers of many keys")                                 \
+	X(hot, "few keys, Zipf 2.0")                                                               \
+	X(slow, "long transactions across reclamation: what they read stays readable")             \
+	X(chain, "chains of functions; steps fail and are run again")                              \
+	X(big, "values of many packets beside small ones")
+
+struct load {
+	const char *name;
+	/* Steps and facts of a new request, from its own stream. */
+	void (*begin)(struct world *world, struct request *request);
+	/* Prepares the next round of a run; false: there is none, the step has ended. The last step
+	 * must end with run_commit() or run_abort(). */
+	bool (*round)(struct world *world, struct run *run);
+	/* The i-th of its keys; false: there are no more. */
+	bool (*key)(const struct world *world, uint32_t i, char key[PLATFORM_KEY_BYTES]);
+	/* The final state: `ops` are the reads of all its keys, in order. NULL: no invariant. */
+	void (*final)(struct world *world, const struct run_op *ops, uint32_t count);
+};
+
+#define LOAD_DECLARE(name, text) extern const struct load load_##name;
+LOADS(LOAD_DECLARE)
+#undef LOAD_DECLARE
+
+#endif
