@@ -18,6 +18,13 @@
 	X(chain, "chains of functions; steps fail and are run again")                              \
 	X(big, "values of many packets beside small ones")
 
+enum load_number {
+#define LOAD_ENUM(name, text) LOAD_##name,
+	LOADS(LOAD_ENUM)
+#undef LOAD_ENUM
+		LOAD_COUNT
+};
+
 struct load {
 	const char *name;
 	/* Steps and facts of a new request, from its own stream. */
@@ -34,5 +41,8 @@ struct load {
 #define LOAD_DECLARE(name, text) extern const struct load load_##name;
 LOADS(LOAD_DECLARE)
 #undef LOAD_DECLARE
+
+/* By number. */
+const struct load *load_of(uint32_t number);
 
 #endif

@@ -91,14 +91,22 @@ enum world_stream {
 	STREAMS
 };
 
+/* Why a run failed. In memory that the run's process shares with the one that asked for it. */
+struct world_report {
+	char rule[64];
+	char reason[4096];
+	uint64_t at_us; /* since the beginning */
+};
+
 struct world_options {
 	uint64_t seed;
-	uint32_t requests;	 /* how many; 0: as the seed says */
-	uint32_t faults_off;	 /* never these */
-	uint32_t faults_on;	 /* always these */
-	const uint8_t *left_out; /* by request's number: 1: it is never begun; NULL: none is */
-	bool quiet;		 /* what fails is not printed */
-	bool verbose;		 /* prints what happens, one line each */
+	uint32_t requests;	     /* how many; 0: as the seed says */
+	uint32_t faults_off;	     /* never these */
+	uint32_t faults_on;	     /* always these */
+	const uint8_t *left_out;     /* by request's number: 1: it is never begun; NULL: none is */
+	bool quiet;		     /* what fails is not printed */
+	bool verbose;		     /* prints what happens, one line each */
+	struct world_report *report; /* or NULL */
 };
 
 /* What a run is like, drawn once from STREAM_PLAN (world.c). */
@@ -108,7 +116,10 @@ struct world_plan {
 	uint32_t keys;				    /* of each load */
 	uint32_t rate_us;			    /* mean time between two requests */
 	uint32_t lives;				    /* of the node, at most */
+	uint64_t length_us;			    /* when it heals */
 };
+
+#define WORLD_BEGIN_US UINT64_C(1700000000000000) /* since 1970 */
 
 /* What is counted over a run; the campaign sums them up, prints them, and fails if one of the
  * faults never came. */
@@ -140,6 +151,7 @@ struct net;
 struct machine;
 struct platform;
 struct judge;
+struct forge;
 
 struct world {
 	struct world_options options;
@@ -152,11 +164,13 @@ struct world {
 	struct machine *machine;
 	struct platform *platform;
 	struct judge *judge;
+	struct forge *forge;
 	struct world_counts counts;
 };
 
-/* A whole run: plan, life, healing, end, verdict. Returns if all is well; else prints the seed, the
- * rule and the reason, and ends the process with WORLD_FAILED (runs are made in child processes).
+/* A whole run: plan, life, healing, end, verdict. Returns if all is well; else reports the rule and
+ * the reason, and ends the process with WORLD_FAILED (runs are made in child processes:
+ * campaign.h).
  */
 #define WORLD_FAILED 3
 void world_run(const struct world_options *options, struct world_counts *counts, uint64_t *trace);
