@@ -138,6 +138,23 @@ static void plan(struct world *world)
 	plan->length_us = (uint64_t)plan->requests * plan->rate_us + plan_roll(world, 5000000);
 }
 
+static void begin(struct world *world, const struct world_options *options)
+{
+	memset(world, 0, sizeof(*world));
+	world->options = *options;
+	for (uint32_t i = 0; i < STREAMS; i++)
+		world->stream[i] = options->seed * STREAMS * 2 + 2 * i + 1;
+	plan(world);
+}
+
+void world_plan_of(const struct world_options *options, struct world_plan *out)
+{
+	struct world world;
+
+	begin(&world, options);
+	*out = world.plan;
+}
+
 static void note_plan(struct world *world)
 {
 	const struct world_plan *p = &world->plan;
@@ -154,12 +171,8 @@ static void note_plan(struct world *world)
 
 static void open_world(struct world *world, const struct world_options *options)
 {
-	memset(world, 0, sizeof(*world));
-	world->options = *options;
-	for (uint32_t i = 0; i < STREAMS; i++)
-		world->stream[i] = options->seed * STREAMS * 2 + 2 * i + 1;
+	begin(world, options);
 	events_create(&world->events, WORLD_BEGIN_US);
-	plan(world);
 	note_plan(world);
 	world->net = net_create(world);
 	world->machine = machine_create(world);

@@ -119,7 +119,9 @@ struct world_plan {
 	uint64_t length_us;			    /* when it heals */
 };
 
-#define WORLD_BEGIN_US UINT64_C(1700000000000000) /* since 1970 */
+/* Of a run: what shrinking can tell apart. */
+#define WORLD_REQUESTS_MAX 4096
+#define WORLD_BEGIN_US	   UINT64_C(1700000000000000) /* since 1970 */
 
 /* What is counted over a run; the campaign sums them up, prints them, and fails if one of the
  * faults never came. */
@@ -174,6 +176,9 @@ struct world {
  */
 #define WORLD_FAILED 3
 void world_run(const struct world_options *options, struct world_counts *counts, uint64_t *trace);
+
+/* What the run of these options will be like. */
+void world_plan_of(const struct world_options *options, struct world_plan *plan);
 
 /* The run fails. `rule` names what was broken, in a word or two: shrinking looks for a smaller run
  * that fails by the same rule. */
