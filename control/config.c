@@ -224,6 +224,17 @@ static int set_number(const struct key *key, uint64_t *field, const char *value,
 	return 0;
 }
 
+/* Whether a file could say it: a flag can also bring what ends a line, is cut off or begins a
+ * comment there, and config_print() would then write another configuration. */
+static bool text_is_plain(const char *text)
+{
+	for (const char *at = text; *at != '\0'; at++)
+		if (iscntrl((unsigned char)*at) || (*at == ';' && (at == text || at[-1] == ' ')) ||
+		    (*at == ' ' && (at == text || at[1] == '\0')))
+			return false;
+	return true;
+}
+
 static int set_text(const struct key *key, char *field, const char *value, const char *where,
 		    char *why)
 {
@@ -234,7 +245,16 @@ static int set_text(const struct key *key, char *field, const char *value, const
 			 where, key->name, key->min, CONFIG_TEXT_BYTES - 1);
 		return -EINVAL;
 	}
-	memcpy(field, value, bytes + 1);
+	if (!text_is_plain(value)) {
+		snprintf(why, CONFIG_WHY_BYTES,
+			 "%s: %s: control characters, blanks at its ends and \" ;\" cannot stand "
+			 "in it",
+			 where, key->name);
+		return -EINVAL;
+	}
+	/* All of it, so that equal configurations are equal bytes. */
+	memset(field, 0, CONFIG_TEXT_BYTES);
+	memcpy(field, value, bytes);
 	return 0;
 }
 
@@ -311,10 +331,15 @@ static char *read_line(char *line, int room, void *arg)
 	char whole[CONFIG_LINE_BYTES + 2];
 	size_t blanks, bytes;
 
+	memset(whole, ' ', sizeof(whole)); /* so that the last NUL in it is fgets's own */
 	if (r->err != 0 || fgets(whole, sizeof(whole), r->file) == NULL)
 		return NULL;
 	r->line++;
 	bytes = strlen(whole);
+	if (memrchr(whole, '\0', sizeof(whole)) != whole + bytes) {
+		refuse(r, "the line holds a NUL: this is no text file");
+		return NULL;
+	}
 	if (whole[bytes - 1] != '\n' && !feof(r->file)) {
 		refuse(r, "the line is too long");
 		return NULL;

@@ -120,6 +120,27 @@ static void long_lines_are_refused(void **state)
 	refused(text, ":1: the line is too long");
 }
 
+/* One was read as a line of no bytes, and what stood before that line was looked at. */
+static void a_nul_is_refused_wherever_it_stands(void **state)
+{
+	static const char *const before[] = {"", "workers = 2\n", "workers = 2", "# c"};
+
+	for (int i = 0; i < 4; i++) {
+		char path[] = "/tmp/abaft-config-XXXXXX";
+		int fd = mkstemp(path);
+		size_t bytes = strlen(before[i]) + 1;
+
+		assert_int_equal(write(fd, before[i], bytes), bytes);
+		assert_int_equal(write(fd, "x", 1), 1);
+		close(fd);
+		config_defaults(&config);
+		assert_int_equal(config_read(&config, path, why), -EINVAL);
+		assert_non_null(strstr(why, i == 1 ? ":2: the line holds a NUL"
+						   : ":1: the line holds a NUL"));
+		unlink(path);
+	}
+}
+
 static void a_missing_file_is_named(void **state)
 {
 	config_defaults(&config);
@@ -164,6 +185,22 @@ static void flags_are_refused_by_name(void **state)
 	assert_non_null(strstr(why, "--memory: needs a value"));
 	assert_int_equal(flags(3, word, &asked), -EINVAL);
 	assert_non_null(strstr(why, "start: only flags are understood"));
+}
+
+/* What no file can say: printed, it would be another configuration. */
+static void flags_hold_to_what_a_file_can_say(void **state)
+{
+	static const char *const bad[] = {"/a\nworkers = 5", "/a ; b", "; b", " /a", "/a ", "a\tb"};
+	const char *argv[] = {"abaftd", "--data-dir", "/a;b c", NULL};
+	struct config_asked asked;
+
+	assert_int_equal(flags(3, argv, &asked), 0);
+	assert_string_equal(config.data_dir, "/a;b c");
+	for (int i = 0; i < 6; i++) {
+		argv[2] = bad[i];
+		assert_int_equal(flags(3, argv, &asked), -EINVAL);
+		assert_non_null(strstr(why, "command line: data-dir: control characters"));
+	}
 }
 
 static void contradictions(const char *text, const char *says)
@@ -289,9 +326,11 @@ int main(void)
 		cmocka_unit_test(blanks_and_comments_are_fine),
 		cmocka_unit_test(refusals_name_file_line_and_key),
 		cmocka_unit_test(long_lines_are_refused),
+		cmocka_unit_test(a_nul_is_refused_wherever_it_stands),
 		cmocka_unit_test(a_missing_file_is_named),
 		cmocka_unit_test(flags_lie_over_the_file),
 		cmocka_unit_test(flags_are_refused_by_name),
+		cmocka_unit_test(flags_hold_to_what_a_file_can_say),
 		cmocka_unit_test(contradictions_are_found),
 		cmocka_unit_test(log_bytes_max_must_hold_all_logs),
 		cmocka_unit_test(checkpoints_must_come_before_the_logs_are_full),
