@@ -19,8 +19,6 @@
 
 /* Frames a queue's own rings take up, beside those that wait for the log. */
 #define QUEUE_BUFFERS 8191u
-/* One frame buffer with its share of the pool's bookkeeping. */
-#define BUFFER_BYTES  2560u
 /* What DPDK itself wants. */
 #define EAL_MIB	      64u
 
@@ -43,7 +41,8 @@ static uint32_t frame_buffers(const struct daemon *d)
 static int start_eal(struct daemon *d, char *why)
 {
 	struct eal_config eal = {
-		.memory_mib = EAL_MIB + (uint32_t)((uint64_t)frame_buffers(d) * BUFFER_BYTES >> 20),
+		.memory_mib =
+			EAL_MIB + (uint32_t)((uint64_t)frame_buffers(d) * PORT_BUFFER_BYTES >> 20),
 		.huge_pages = d->config->huge_pages,
 		.pci = d->spec.kind == PORT_PCI ? d->spec.name : NULL,
 		.verbose = d->report->level == REPORT_DEBUG,

@@ -25,33 +25,10 @@
 #include "dataplane/net/port_why.h"
 
 #define RING_FRAMES	   512
-#define BUFFERS_PER_QUEUE  8191
-#define POOL_CACHE	   128
 /* After kill -9 the kernel holds an AF_XDP queue for about 20 ms. */
 #define QUEUE_TRIES	   50
 #define QUEUE_TRY_PAUSE_US 20000
 #define DEVICE_NAMES_MAX   256
-
-static int make_pool(struct port_device *device, const struct port_device_config *config, char *why)
-{
-	uint32_t buffers =
-		config->buffers ? config->buffers : device->spec.queues * BUFFERS_PER_QUEUE;
-	char name[RTE_MEMPOOL_NAMESIZE];
-
-	for (int i = 0; i < DEVICE_NAMES_MAX; i++) {
-		snprintf(name, sizeof(name), "abaft-frames-%d", i);
-		if (!rte_mempool_lookup(name))
-			break;
-	}
-	device->pool = rte_pktmbuf_pool_create(name, buffers, POOL_CACHE, 0,
-					       RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	if (!device->pool)
-		return port_say(why, -rte_errno,
-				"no memory for %u frame buffers (%u MiB): %s; give DPDK more "
-				"memory or ask for fewer",
-				buffers, buffers / 430 + 1, rte_strerror(rte_errno));
-	return 0;
-}
 
 /* Makes a virtual device under the first free name of its driver. */
 static int make_vdev(const char *driver, const char *args, uint16_t *ethdev, char *why)
@@ -253,7 +230,7 @@ int port_device_open(struct port_device **out, const struct port_spec *spec,
 	if (!device)
 		return port_say(why, -ENOMEM, "no memory for a port");
 	device->spec = *spec;
-	err = make_pool(device, config, why);
+	err = port_pool_make(device, config, why);
 	if (!err)
 		err = spec->kind == PORT_AFXDP ? open_afxdp(device, why)
 					       : open_other(device, config, why);

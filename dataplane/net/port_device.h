@@ -29,6 +29,9 @@ struct port_device {
 
 extern const struct port_ops port_dpdk_ops;
 
+/* The pool of the device's frame buffers. 0 or negative errno. */
+int port_pool_make(struct port_device *device, const struct port_device_config *config, char *why);
+
 /* One rule for each worker's UDP port and each IP version. How many the device took. */
 uint32_t port_flow_rules(uint16_t ethdev, const struct port_device_config *config, uint32_t queues);
 

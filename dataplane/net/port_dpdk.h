@@ -26,10 +26,12 @@
 
 #include "dataplane/net/port.h"
 
-#define PORT_WHY_BYTES	256
+#define PORT_WHY_BYTES	  256
 /* Longest interface name, PCI address, socket path or argument list in a port's text. */
-#define PORT_NAME_BYTES 128
-#define PORT_QUEUES_MAX 64
+#define PORT_NAME_BYTES	  128
+#define PORT_QUEUES_MAX	  64
+/* Memory for one frame buffer: a page, and its place in the pool. */
+#define PORT_BUFFER_BYTES 4160u
 
 enum port_kind {
 	PORT_AFXDP,
@@ -69,7 +71,7 @@ void port_eal_stop(void);
 struct port_device_config {
 	uint16_t port_base; /* worker w answers on this UDP port + w: flow rules of NICs */
 	uint16_t workers;
-	uint32_t buffers; /* frame buffers of 2 KiB; 0: 8191 for each queue */
+	uint32_t buffers; /* frame buffers; 0: 8191 for each queue */
 };
 
 struct port_device;
