@@ -48,6 +48,8 @@ struct client {
 	struct vnum begin[KEYS]; /* newest visible when it began */
 	struct vnum number;	 /* of its commit */
 	struct packet first, last;
+	uint8_t last_out[ABAFT_PACKET_BYTES_MAX]; /* what the last was answered */
+	uint32_t last_out_bytes;		  /* 0: not yet */
 };
 
 struct sim {
@@ -57,9 +59,9 @@ struct sim {
 	struct node *node[WORKERS_MAX];
 	struct log_fake log[WORKERS_MAX];
 	uint64_t wall_us, mono_us;
-	struct client client[TXNS_MAX];
+	uint64_t ahead_us[WORKERS_MAX]; /* of wall_us: workers' clocks differ */
 	uint32_t clients;
-	uint32_t active[ACTIVE_MAX], actives;
+	uint32_t active[ACTIVE_MAX], actives, actives_max;
 	struct {
 		struct vnum number, buried;
 		uint32_t writer;
@@ -67,6 +69,7 @@ struct sim {
 	uint32_t nest;
 	bool quiet; /* nothing else happens while somebody waits */
 	uint64_t reads, commits, restarts, repeats, waits, failed;
+	struct client client[TXNS_MAX]; /* the last: a run clears those that it uses */
 };
 
 /* Prints seed and step, and aborts. */

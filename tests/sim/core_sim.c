@@ -13,10 +13,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "dataplane/core/bytes.h"
 #include "dataplane/core/node_impl.h"
@@ -72,7 +74,8 @@ static void stop(struct sim *s)
 
 static void pass_begin(struct sim *s, uint32_t w)
 {
-	node_pass_begin(s->node[w], (struct now){.wall_us = s->wall_us, .mono_us = s->mono_us});
+	node_pass_begin(s->node[w], (struct now){.wall_us = s->wall_us + s->ahead_us[w],
+						 .mono_us = s->mono_us});
 }
 
 static void forget(struct sim *s, uint32_t at)
@@ -190,7 +193,7 @@ static void begin(struct sim *s)
 {
 	struct client *c = &s->client[s->clients];
 
-	if (s->actives == ACTIVE_MAX || s->clients == TXNS_MAX)
+	if (s->actives >= s->actives_max || s->clients == TXNS_MAX)
 		return;
 	memset(c, 0, sizeof(*c));
 	packet_id(c->id, s->wall_us / 1000, s->clients, below(s, UINT32_MAX));
@@ -288,6 +291,7 @@ static void act(struct sim *s, uint32_t at)
 	}
 	if (!c->instance)
 		c->first = *p;
+	c->last_out_bytes = 0;
 	sent = send(s, c, p, &reply);
 	if (sent == LOST)
 		return;
@@ -298,6 +302,10 @@ static void act(struct sim *s, uint32_t at)
 		return;
 	}
 	c->instance = reply.instance;
+	if (sent == ANSWERED) {
+		memcpy(c->last_out, c->out, c->out_bytes);
+		c->last_out_bytes = c->out_bytes;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		CHECK(s, reply_next(&reply, &r), "result missing");
 		if (did[i].get)
@@ -322,11 +330,14 @@ static void done(void *arg, void *token, const uint8_t *result, uint32_t at, uin
 	(void)bytes;
 	CHECK(s, c->fate == ENDING && load_le16(r->status) == ABAFT_OK, "told twice, or failed");
 	c->number = (struct vnum){.time = load_le64(r->time), .origin = load_le32(r->origin)};
-	for (uint32_t k = 0; k < KEYS; k++)
-		if (c->key[k].wrote && !c->aborting)
-			CHECK(s,
-			      vnum_less(c->key[k].read ? c->key[k].number : c->begin[k], c->number),
-			      "C2: numbered below what it saw");
+	for (uint32_t k = 0; k < KEYS && !c->aborting; k++) {
+		if (c->key[k].wrote)
+			CHECK(s, vnum_less(c->begin[k], c->number),
+			      "C2: numbered below what it replaces");
+		if (c->key[k].read)
+			CHECK(s, vnum_less(c->key[k].number, c->number),
+			      "C2: numbered below what it read");
+	}
 	if (c->aborting)
 		c->fate = ABORTED;
 	else
@@ -343,10 +354,24 @@ static void sync_log(struct sim *s, uint32_t w, uint32_t records)
 	node_pass_end(s->node[w]);
 }
 
-/* Repeats some transaction's last packet: whatever it is answered, nothing may change. */
+/* The last packet of a transaction that is still open is answered as it was. */
+static void check_again(struct sim *s, const struct client *c, const struct reply *reply)
+{
+	if (c->last_out_bytes == 0 || reply->flags & ABAFT_FLAG_REFUSED ||
+	    reply->instance != c->instance)
+		return;
+	CHECK(s,
+	      c->out_bytes == c->last_out_bytes && memcmp(c->out, c->last_out, c->out_bytes) == 0,
+	      "P6: a packet that came twice is answered otherwise");
+}
+
+/* Repeats some transaction's last packet, or its first: whatever it is answered, nothing may
+ * change. */
 static void repeat(struct sim *s)
 {
-	struct client *c = &s->client[below(s, s->clients)];
+	bool open = s->actives > 0 && below(s, 3) == 0, first;
+	struct client *c =
+		&s->client[open ? s->active[below(s, s->actives)] : below(s, s->clients)];
 	struct reply_result r;
 	struct reply reply;
 	enum sent sent;
@@ -358,10 +383,16 @@ static void repeat(struct sim *s)
 	s->repeats++;
 	c->repeats = true;
 	/* The first opens it once more if the node forgot it: as another instance. */
-	sent = send(s, c, c->fate == LIVE ? &c->first : &c->last, &reply);
+	first = c->fate == LIVE && below(s, 2);
+	sent = send(s, c, first ? &c->first : &c->last, &reply);
 	c->repeats = false;
-	if (sent != ANSWERED || c->fate == LIVE) /* LOGGING: a whole one that had been lost */
+	if (sent != ANSWERED) /* LOGGING: a whole one that had been lost */
 		return;
+	if (c->fate == LIVE) {
+		if (!first)
+			check_again(s, c, &reply);
+		return;
+	}
 	if (c->fate == ENDING)
 		CHECK(s, reply.status == ABAFT_IN_PROGRESS, "not IN_PROGRESS");
 	if (c->fate != COMMITTED && c->fate != ABORTED)
@@ -545,18 +576,38 @@ static void check_leaks(struct sim *s)
 	CHECK(s, memory_used(s) == used, "memory differs from a fresh recovery's");
 }
 
+static struct sim *running;
+
+/* Also where the product or a fake aborts, crashes, or never ends. */
+static void on_signal(int number)
+{
+	char text[96];
+	int n = snprintf(text, sizeof(text), "not ok 1 - seed %" PRIu64 " step %u: %s\n",
+			 running->seed, running->step,
+			 number == SIGTERM   ? "does not end"
+			 : number == SIGSEGV ? "a crash"
+					     : "aborted");
+
+	if (write(STDOUT_FILENO, text, (size_t)n) != n)
+		_exit(1);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
 static void run(struct sim *s, uint64_t seed)
 {
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, offsetof(struct sim, client));
 	s->seed = seed;
 	s->random = seed * 0x9e3779b97f4a7c15ull + 1;
 	for (int i = 0; i < 8; i++)
 		below(s, 2);
 	s->workers = 1 + below(s, WORKERS_MAX);
+	s->actives_max = below(s, 3) ? ACTIVE_MAX : 1 + below(s, 3);
 	s->wall_us = 1700000000000000ull;
 	s->mono_us = 1000000;
 	for (uint32_t w = 0; w < s->workers; w++) {
 		CHECK(s, log_fake_init(&s->log[w], TXNS_MAX, 16u << 20) == 0, "log_fake_init");
+		s->ahead_us[w] = below(s, 2) ? below(s, 3000000) : 0;
 		s->log[w].number = w;
 		s->log[w].shelf = s->log;
 		s->log[w].shelf_logs = s->workers;
@@ -579,7 +630,12 @@ int main(int argc, char **argv)
 
 	if (!s)
 		return 1;
+	running = s;
+	signal(SIGABRT, on_signal);
+	signal(SIGSEGV, on_signal);
+	signal(SIGTERM, on_signal);
 	printf("1..1\n");
+	fflush(stdout);
 	for (uint64_t seed = first; seed < first + count; seed++) {
 		run(s, seed);
 		reads += s->reads;

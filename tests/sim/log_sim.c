@@ -723,6 +723,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	signal(SIGABRT, on_abort);
 	signal(SIGSEGV, on_abort);
+	signal(SIGTERM, on_abort);
 	printf("1..3\n");
 	for (uint64_t seed = first; seed < first + count; seed++) {
 		hash = run(&sim, seed);
