@@ -15,6 +15,9 @@
  *     keeps the claim it had. So what is claimed is never less than what is on disk.
  * I4. A new number is less than ABAFT_LOG_SEGMENTS_MAX above the oldest on the shelf, and below
  *     what a place can name. Freed ones, which have left the shelf, are dealt with first.
+ * I5. While the shelf is not ample no more than one is made ahead or recycled, and what is on disk
+ *     beyond that and not ready goes: what an idle log hoards would be lacking to a busy one, which
+ *     could wait for it for ever.
  */
 #include "dataplane/log/segment.h"
 
@@ -195,10 +198,19 @@ static int bytes_of(struct segments *segments, uint32_t number, uint64_t *bytes)
 	return 0;
 }
 
+/* I5: how many may be ahead, of those that it would have while there is room. */
+static uint64_t ahead_most(const struct segments *segments, uint64_t most)
+{
+	bool ample = !segments->shelf || shelf_ample(segments->shelf, segments->plan.segment_bytes);
+
+	return ample ? most : 1;
+}
+
 /* Whether one more of the log's own is wanted, and it may keep the room. */
 static bool recycles(struct segments *segments, uint64_t bytes)
 {
-	uint64_t most = (uint64_t)segments->plan.ahead * SEGMENT_RECYCLED_AHEAD;
+	uint64_t most =
+		ahead_most(segments, (uint64_t)segments->plan.ahead * SEGMENT_RECYCLED_AHEAD);
 
 	return !segments->plan.closed && bytes == segments->plan.segment_bytes &&
 	       ahead(segments) < most && number_left(segments) && claim(segments, 0) == 0;
@@ -259,15 +271,43 @@ int segments_free(struct segments *segments, uint32_t number)
 
 static bool wanted(struct segments *segments)
 {
-	return segments_ready(segments) < segments->plan.ahead;
+	return segments_ready(segments) < ahead_most(segments, segments->plan.ahead);
 }
 
-/* Until there is work, or for RETRY_S after a failure. */
-static void wait(struct segments *segments, bool failed)
+/* On disk, but neither on the shelf nor ready. */
+static bool has_spare(const struct segments *segments)
+{
+	return segments->end > segments->shelved;
+}
+
+/* I5: gives one back that was kept while there was room; the highest first, and each only when the
+ * one before is durable: a crash that undid one removal and kept a later one would leave a gap. */
+static int drop_spare(struct segments *segments)
+{
+	uint64_t bytes = 0;
+	int error;
+
+	if (!has_spare(segments) || ahead(segments) <= ahead_most(segments, UINT64_MAX))
+		return -EAGAIN;
+	error = bytes_of(segments, segments->end - 1, &bytes);
+	if (!error)
+		error = segments->dev->ops->sync_names(segments->dev);
+	if (!error)
+		error = segments->dev->ops->remove(segments->dev, segments->end - 1);
+	if (error)
+		return error;
+	segments->end--;
+	unclaim(segments, bytes);
+	atomic_fetch_sub(&segments->on_disk, 1);
+	return 0;
+}
+
+/* Until there is work, or for RETRY_S: after a failure, or while it has what others may want. */
+static void wait(struct segments *segments, bool look_again)
 {
 	struct timespec until;
 
-	if (!failed) {
+	if (!look_again) {
 		while (sem_wait(&segments->work) < 0 && errno == EINTR)
 			;
 		return;
@@ -289,8 +329,8 @@ static void *run(void *arg)
 			made = make_one(segments);
 			atomic_store(&segments->error, made);
 		}
-		if (freed && made)
-			wait(segments, freed != -EAGAIN || made != -EAGAIN);
+		if (freed && made && drop_spare(segments))
+			wait(segments, freed != -EAGAIN || made != -EAGAIN || has_spare(segments));
 	}
 	return NULL;
 }
@@ -324,9 +364,13 @@ int segments_found(struct segments *segments, uint32_t number, uint64_t bytes, b
 	if (!segments->on_disk)
 		segments->first = number;
 	segments->on_disk++;
+	segments->end = number + 1;
+	/* What lies ahead comes there when it is made ready, or goes (I5). */
+	if (!segments->plan.closed && number > segments->plan.next)
+		return 0;
 	segments->shelved = number;
 	error = put_on_shelf(segments);
-	segments->shelved = segments->end = number + 1;
+	segments->shelved = number + 1;
 	return error;
 }
 
@@ -346,6 +390,8 @@ int segments_take(struct segments *segments, struct segment *out)
 	uint64_t taken = atomic_load_explicit(&segments->taken, memory_order_relaxed);
 	int error = 0;
 
+	while (!segments->running && !drop_spare(segments))
+		;
 	while (!segments->running && !error && wanted(segments)) {
 		error = make_one(segments);
 		atomic_store(&segments->error, error);

@@ -6,8 +6,9 @@
  * A thread per log opens the segments that exist behind the tail and makes new ones until `ahead`
  * of them are ready; the log's owner takes them without waiting. What the keeper frees the same
  * thread makes into a new segment, which saves writing zeros, if it has the right length and no
- * more than SEGMENT_RECYCLED_AHEAD times `ahead` are there; else its file goes. Over a device
- * without threads (the simulator) the same work is done within the callers' calls.
+ * more than SEGMENT_RECYCLED_AHEAD times `ahead` are there (one, while room is short: segment.c,
+ * I5); else its file goes. Over a device without threads (the simulator) the same work is done
+ * within the callers' calls.
  *
  * Each segment gets a handle of its own for reading on the shelf, and its room there is claimed
  * before its file is made and given back when the file is gone.

@@ -123,6 +123,17 @@ int shelf_claim(struct shelf *shelf, uint32_t log, uint64_t bytes)
 	return 0;
 }
 
+bool shelf_ample(const struct shelf *shelf, uint64_t bytes)
+{
+	uint64_t wanted = shelf->reserve + atomic_load(&shelf->claimed);
+
+	for (uint32_t log = 0; log < ABAFT_LOGS_MAX; log++)
+		if (atomic_load_explicit(&shelf->rings[log], memory_order_relaxed))
+			wanted += bytes;
+	return !atomic_load(&shelf->kept_first) &&
+	       (!shelf->bytes_max || wanted <= shelf->bytes_max);
+}
+
 void shelf_unclaim(struct shelf *shelf, uint64_t bytes)
 {
 	atomic_fetch_sub(&shelf->claimed, bytes);

@@ -48,6 +48,9 @@ void shelf_destroy(struct shelf *shelf);
 int shelf_claim(struct shelf *shelf, uint32_t log, uint64_t bytes)
 	__attribute__((warn_unused_result));
 void shelf_unclaim(struct shelf *shelf, uint64_t bytes);
+/* Whether every log could claim one more such segment: else a log keeps no more ahead than one, so
+ * that an idle log's do not shut out a busy one. */
+bool shelf_ample(const struct shelf *shelf, uint64_t bytes);
 /*
  * The disk itself is full, or a quota, and the kept log lacks a segment (true) or has it (false).
  * Until then claims of all other logs are refused, so what is freed meanwhile goes to the kept log:

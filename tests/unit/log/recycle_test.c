@@ -230,6 +230,39 @@ static void room_comes_from_what_is_freed(void **state)
 	rig_end(&rig);
 }
 
+/* While others want room, too, no more than one is kept ahead; what was kept before goes. */
+static void no_hoard_while_room_is_short(void **state)
+{
+	begin(15, 0, 0);
+	rig_open(&rig);
+	write_to(4);
+	for (uint32_t i = 0; i < SEGMENT_RECYCLED_AHEAD; i++)
+		assert_int_equal(free_one(i), 0);
+	assert_int_equal(stats().segments, 5); /* 2 to 6: two ahead */
+	rig_close(&rig);
+	shelf_destroy(rig.config.shelf);
+	assert_int_equal(shelf_create(&rig.config.shelf, 7 * SMALL_BYTES, SMALL_BYTES), 0);
+	rig_open(&rig);
+	assert_false(shelf_ample(rig.config.shelf, SMALL_BYTES + 1));
+	assert_int_equal(stats().segments, 5); /* there is room for one more */
+	rig_close(&rig);
+	shelf_destroy(rig.config.shelf);
+	assert_int_equal(shelf_create(&rig.config.shelf, 6 * SMALL_BYTES, 2 * SMALL_BYTES), 0);
+	rig_open(&rig);
+	assert_int_equal(stats().segments, 3);
+	assert_int_equal(shelf_bytes(rig.config.shelf), bytes_on_disk());
+	write_to(5);
+	assert_false(on_disk(6));
+	assert_int_equal(shelf_bytes(rig.config.shelf), bytes_on_disk());
+	assert_int_equal(free_one(2), 0);
+	assert_int_equal(stats().recycled, 1); /* as the one ahead */
+	assert_int_equal(free_one(3), 0);
+	assert_int_equal(stats().recycled, 1);
+	assert_int_equal(shelf_bytes(rig.config.shelf), bytes_on_disk());
+	expect_all();
+	rig_end(&rig);
+}
+
 /* What a log found on disk counts before any log makes a new segment, whatever the bound. */
 static void found_segments_count(void **state)
 {
@@ -557,6 +590,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_wanted_goes),
 		cmocka_unit_test(removing_that_fails_is_asked_for_again),
 		cmocka_unit_test(room_comes_from_what_is_freed),
+		cmocka_unit_test(no_hoard_while_room_is_short),
 		cmocka_unit_test(found_segments_count),
 		cmocka_unit_test(kept_log_gets_room_first),
 		cmocka_unit_test(every_mark_is_good),
