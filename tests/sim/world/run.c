@@ -10,13 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commit.h"
 #include "tests/sim/world/campaign.h"
 
 /* From so many seeds on every fault should have come. */
 #define SEEDS_FOR_ALL  200
 #define SHRINK_TRIES   300
 #define SHRINK_SECONDS 120
+
+/* Of the sources (commit.c.in). */
+extern const char world_commit[];
 
 static const char help[] =
 	"usage: world [OPTION...]\n\n"
@@ -72,8 +74,9 @@ static uint64_t number_of(const char *text)
 static uint32_t faults_of(char *list)
 {
 	uint32_t faults = 0;
+	char *rest;
 
-	for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+	for (char *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
 		uint32_t i = 0;
 
 		while (i < WORLD_FAULT_COUNT && strcmp(fault_names[i], name))
@@ -87,7 +90,9 @@ static uint32_t faults_of(char *list)
 
 static void leave_out(struct command *command, char *list)
 {
-	for (char *item = strtok(list, ","); item; item = strtok(NULL, ",")) {
+	char *rest;
+
+	for (char *item = strtok_r(list, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
 		char *dash = strchr(item, '-');
 		uint64_t first, last;
 
@@ -227,7 +232,7 @@ static void print_failure(const struct command *command, const struct campaign *
 
 	options.seed = campaign->seed;
 	printf("not ok 1 - seed %" PRIu64 ": %s\n# commit %s\n", campaign->seed,
-	       campaign->report.rule, ABAFT_COMMIT);
+	       campaign->report.rule, world_commit);
 	if (command->no_shrink)
 		return;
 	fflush(stdout);
