@@ -2,9 +2,7 @@
 /*
  * client.c - opening and closing clients and transactions, and the loop that drives them.
  *
- * I1. A callback is called with nothing half done: answers and timers only link what has
- *     ended in shared.done, the loop then takes one after the other and calls; so a
- *     callback may submit again, or end any transaction.
+ * I1. Callbacks are called out of drive_call_back() only (its I1), or by abaft_end().
  * I2. All memory but for the operations of transactions is allocated by abaft_open().
  */
 #include <errno.h>
@@ -16,6 +14,7 @@
 #include <unistd.h>
 
 #include "client/client.h"
+#include "client/drive.h"
 
 #define WINDOW_MAX 256u
 #define TXNS_MAX   (1u << 20)
@@ -141,20 +140,11 @@ int client_begin_own(struct abaft *client, const struct abaft_id *id, struct aba
 void abaft_end(struct abaft_txn *txn)
 {
 	struct abaft *client;
-	abaft_done_fn done;
-	bool pending;
 
 	if (!txn || txn->state == TXN_FREE || txn->state == TXN_ENDING)
 		return;
 	client = client_of(txn);
-	pending = txn->state == TXN_RUNNING || txn->state == TXN_DONE;
-	done = txn->done;
-	txn_drop(txn);
-	if (pending && done) {
-		txn->state = TXN_ENDING;
-		done(txn->arg, txn, ABAFT_CANCELLED);
-		txn->state = TXN_FREE;
-	}
+	drive_end(txn);
 	if (txn == &client->txns[client->txns_max])
 		return;
 	client->txns_open--;
@@ -178,32 +168,6 @@ int abaft_submit(struct abaft_txn *txn, abaft_done_fn done, void *arg)
 	txn->done = done;
 	txn->arg = arg;
 	return ABAFT_OK;
-}
-
-/* Calls back for what has ended. Returns how many. */
-static int call_back(struct abaft *client)
-{
-	struct link *done = &client->shared.done;
-	int ended = 0;
-
-	while (!link_alone(done)) {
-		struct abaft_txn *txn = link_owner(done->next, struct abaft_txn, link);
-
-		link_remove(&txn->link);
-		txn->state = TXN_IDLE;
-		ended++;
-		if (txn->done)
-			txn->done(txn->arg, txn, txn->err);
-	}
-	return ended;
-}
-
-static void run_timers(struct abaft *client, uint64_t now_us)
-{
-	struct timer *timer;
-
-	while ((timer = timers_first(&client->shared.timers)) && timer->due_us <= now_us)
-		txn_timer(&client->shared, timer);
 }
 
 /* Sleeps until something can be done, or `until_us`. */
@@ -237,8 +201,8 @@ int abaft_poll(struct abaft *client, uint64_t timeout_us)
 	client->driving = true;
 	for (;;) {
 		client_receive(client, now_us);
-		run_timers(client, now_us);
-		ended = call_back(client);
+		drive_timers(&client->shared, now_us);
+		ended = drive_call_back(&client->shared);
 		client_send(client, now_us);
 		if (ended || now_us >= until_us)
 			break;

@@ -4,9 +4,7 @@
  *
  * I1. The socket is not connected: each worker has a port of its own. So every packet's source is
  *     compared with the node's address, and what does not fit is counted and forgotten.
- * I2. A packet goes to its owner's port as far as the number of workers is known; every third try
- *     goes to the base port, which is there whatever the node's number of workers is now.
- * I3. When the socket takes no more, the batch stays and nothing new is encoded: transactions wait
+ * I2. When the socket takes no more, the batch stays and nothing new is encoded: transactions wait
  *     in their lists.
  */
 #include <arpa/inet.h>
@@ -18,6 +16,7 @@
 #include <unistd.h>
 
 #include "client/client.h"
+#include "client/drive.h"
 
 static void port_set(struct sockaddr_storage *address, uint16_t port)
 {
@@ -87,41 +86,16 @@ bool client_is_node(const struct abaft *client, const struct sockaddr_storage *f
 	return port >= client->port && port < (uint32_t)client->port + ABAFT_WORKERS_MAX;
 }
 
-/* The next packet that wants to go: resends first, then the transactions in turn. */
-static struct txn_flight *next_flight(struct txn_shared *shared)
-{
-	if (!link_alone(&shared->resend)) {
-		struct txn_flight *flight =
-			link_owner(shared->resend.next, struct txn_flight, link);
-
-		link_remove(&flight->link);
-		return flight;
-	}
-	while (!link_alone(&shared->ready)) {
-		struct abaft_txn *txn = link_owner(shared->ready.next, struct abaft_txn, link);
-		struct txn_flight *flight = txn_next(txn);
-
-		if (flight) {
-			link_append(&shared->ready, &txn->link);
-			return flight;
-		}
-	}
-	return NULL;
-}
-
 static void encode(struct abaft *client, struct txn_flight *flight, uint64_t now_us)
 {
 	struct client_batch *out = &client->out;
 	unsigned int i = out->count++;
 	struct client_slot *slot = &out->slots[i];
-	uint16_t worker = (uint16_t)txn_owner(&flight->txn->id, client->shared.workers);
 
-	if (flight->tries % 3 == 2)
-		worker = 0;
 	if (flight->tries)
 		client->stats.resends++;
 	slot->address = client->node;
-	port_set(&slot->address, (uint16_t)(client->port + worker));
+	port_set(&slot->address, (uint16_t)(client->port + drive_worker(flight)));
 	out->vectors[i].iov_base = slot->bytes;
 	out->vectors[i].iov_len = txn_encode(flight, slot->bytes);
 	out->messages[i].msg_hdr = (struct msghdr){.msg_name = &slot->address,
@@ -162,7 +136,7 @@ void client_send(struct abaft *client, uint64_t now_us)
 	struct txn_flight *flight;
 
 	client->blocked = !flush(client);
-	while (!client->blocked && (flight = next_flight(&client->shared))) {
+	while (!client->blocked && (flight = drive_next(&client->shared))) {
 		encode(client, flight, now_us);
 		if (client->out.count == CLIENT_BATCH)
 			client->blocked = !flush(client);
@@ -174,20 +148,10 @@ void client_send(struct abaft *client, uint64_t now_us)
 static void take(struct abaft *client, const struct client_slot *slot, uint32_t bytes,
 		 uint64_t now_us)
 {
-	struct packet_header header;
-	struct packet_cursor cursor;
-	struct txn_flight *flight;
-
 	client->stats.packets_received++;
-	if (client_is_node(client, &slot->address) && bytes <= ABAFT_PACKET_BYTES_MAX &&
-	    packet_open(&cursor, &header, slot->bytes, bytes) == PACKET_OK) {
-		flight = txn_flight_of(&client->shared, &header);
-		if (flight) {
-			txn_answer(flight, &header, &cursor, now_us);
-			return;
-		}
-	}
-	client->stats.ignored++;
+	if (!client_is_node(client, &slot->address) ||
+	    !drive_take(&client->shared, slot->bytes, bytes, now_us))
+		client->stats.ignored++;
 }
 
 void client_receive(struct abaft *client, uint64_t now_us)
