@@ -210,7 +210,7 @@ static bool is_done(const struct world *world)
 
 static bool is_idle(const struct world *world)
 {
-	return machine_is_idle(world->machine);
+	return machine_is_idle(world->machine) && net_is_idle(world->net);
 }
 
 static void live(struct world *world)
