@@ -14,7 +14,11 @@ struct world;
 
 struct judge *judge_create(struct world *world);
 void judge_destroy(struct judge *judge);
-/* A run has ended: what it asked for, and what it was told. `version` is the commit's. */
+/* A run has ended: what it asked for, and what it was told. `version` is the commit's. Its line is
+ * a whole one: the operations of run->before and so on come first, oldest first, then its own. So
+ * a chain of functions has a line for each way that it came to its end or to a failure, and which
+ * runs of its earlier steps belong to it is certain. The times are this run's: what all of them
+ * wrote was not committed before it began. Reads that were not answered are left out. */
 void judge_run(struct judge *judge, const struct run *run, const char *client, uint64_t start_us,
 	       uint64_t end_us, enum history_outcome outcome, struct abaft_version version);
 /* A key of the final state. */

@@ -2,6 +2,10 @@
 /*
  * load.h - what requests do. Each load has keys of its own and, besides what the history tells, an
  * invariant of its own: checked on each read (in `round`, by world_fail()) and in the final state.
+ *
+ * L1. Which keys a step writes, in what order, and which of them it deletes, follows from the
+ *     request's facts alone: all attempts do the same. So whichever of them took effect, it is
+ * known what was written, though not always by which.
  */
 #ifndef ABAFT_TESTS_LOAD_H
 #define ABAFT_TESTS_LOAD_H

@@ -7,8 +7,16 @@
  * each on any client; the last one commits (docs/functions.md). A function is rounds: what the
  * load's `round` prepares goes out as one submit, then `round` is called with what it brought.
  * A run of a step that dies, fails in a way that asks for a retry, or takes too long is run again
- * with the attempt counted up, on any client, perhaps while the former still runs; UNKNOWN_TXN
- * (abaft_retry_of(): RESTART) begins with step 1 again. After some attempts the platform gives up.
+ * with the attempt counted up, on any client, perhaps while the former still runs; then the step's
+ * result is the later one's. UNKNOWN_TXN (abaft_retry_of(): RESTART) begins with step 1 again.
+ * After some attempts the platform gives up.
+ *
+ * | file | what it is |
+ * |---|---|
+ * | platform | requests: when they come, their retries, races and repetitions, when they end |
+ * | attempt  | one run of a step: its rounds, what it was told, what that means for the history |
+ * | question | abaft_status() now and then, held against what was told |
+ * | final    | reads the final state |
  */
 #ifndef ABAFT_TESTS_PLATFORM_H
 #define ABAFT_TESTS_PLATFORM_H
@@ -45,18 +53,23 @@ struct run_op {
 /* One run (attempt) of one step of a request. */
 struct run {
 	struct request *request;
-	uint16_t step, attempt;
-	uint32_t round; /* 0: nothing was sent yet */
+	uint16_t step, attempt;	  /* step: 0 if it is the only one, else from 1 on */
+	const struct run *before; /* of the step before: it goes on from this one; NULL: none */
+	uint32_t round;		  /* 0: nothing was sent yet */
 	uint32_t ops_count;
 	uint32_t ops_before; /* those of former rounds: answered */
 	struct run_op ops[PLATFORM_OPS_MAX];
 	uint64_t random;      /* stream of the run's own */
+	uint64_t pause_us;    /* before this round is sent */
 	bool commits, aborts; /* this round ends with it */
 };
 
 /* For loads, within `round`: adds operations to the round. The value gets its tag in front; `with`
- * of the tag is left empty. Returns the operation. */
+ * of the tag is left empty. Returns the operation; room for a tag and PLATFORM_SMALL bytes. */
+#define PLATFORM_SMALL 64
 struct run_op *run_get(struct run *run, const char *key);
+/* With room for any value. */
+struct run_op *run_get_big(struct run *run, const char *key);
 struct run_op *run_put(struct run *run, const char *key, const void *value, uint32_t bytes);
 struct run_op *run_delete(struct run *run, const char *key);
 void run_commit(struct run *run);
