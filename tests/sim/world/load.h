@@ -10,6 +10,9 @@
 #ifndef ABAFT_TESTS_LOAD_H
 #define ABAFT_TESTS_LOAD_H
 
+#include <inttypes.h>
+
+#include "tests/lib/logdev_sim.h"
 #include "tests/sim/world/platform.h"
 
 /* X(name, text) */
@@ -48,5 +51,16 @@ LOADS(LOAD_DECLARE)
 
 /* By number. */
 const struct load *load_of(uint32_t number);
+
+/* What loads share (load.c). A value that is a number, never 0; false: there is none. */
+void load_put_number(struct run *run, const char *key, uint64_t number);
+bool load_number(const struct run_op *op, uint64_t *number);
+/* Keys that are always written and deleted together: all hold one number, or none is there. */
+void load_check_family(struct world *world, const char *rule, const struct run_op *ops,
+		       uint32_t count);
+/* Puts 0 to count - 1 into an order of the run's own. */
+void load_shuffle(struct run *run, uint32_t *order, uint32_t count);
+/* From the request's own stream. */
+uint64_t load_roll(struct request *request, uint64_t limit);
 
 #endif
