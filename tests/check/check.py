@@ -9,6 +9,7 @@ Suites, not names, decide what runs where: a new test takes part by its suite al
 `tsan` runs under ThreadSanitizer only. Fuzz targets are the programs named *_fuzz.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import re
@@ -157,24 +158,31 @@ class Check:
                    if target['type'] == 'executable' and target['name'].endswith('_fuzz')]
         if not targets:
             self.say('fuzz: there are no targets')
-        for target in targets:
-            self.fuzz_target(target, os.path.join(BUILDS, 'fuzz', os.path.basename(target)))
+        # A target is one thread: as many of them at a time as there are processors.
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for target, ended in zip(targets, pool.map(self.fuzz_target, targets)):
+                self.count_fuzz(os.path.basename(target), *ended)
 
-    def fuzz_target(self, target, work):
+    def fuzz_target(self, target):
+        """In a thread of its own: the exit code and the output."""
         name = os.path.basename(target)
+        work = os.path.join(BUILDS, 'fuzz', name)
         corpus = os.path.join(ROOT, 'tests', 'fuzz', 'corpus', name.removesuffix('_fuzz'))
         os.makedirs(work, exist_ok=True)
         folders = [work] + ([corpus] if os.path.isdir(corpus) else [])
         seconds = self.options.fuzz_seconds
-        code, out = run([target, f'-max_total_time={seconds}', '-timeout=10', '-rss_limit_mb=2048',
-                         '-print_final_stats=1', f'-artifact_prefix={work}-']
-                        + folders, seconds + 120, env=dict(os.environ, **SANITIZERS))
+        return run([target, f'-max_total_time={seconds}', '-timeout=10', '-rss_limit_mb=2048',
+                    '-print_final_stats=1', f'-artifact_prefix={work}-'] + folders,
+                   seconds + 120, env=dict(os.environ, **SANITIZERS))
+
+    def count_fuzz(self, name, code, out):
         runs = [line.split()[-1] for line in out.splitlines() if 'number_of_executed_units' in line]
         if code or not runs:
             self.tally.fail(name, f'libFuzzer ended with {code}', out)
         else:
             self.tally.passed += 1
-        self.say(f'fuzz: {name}: {runs[0] if runs else "no"} inputs in {seconds} s')
+        self.say(f'fuzz: {name}: {runs[0] if runs else "no"} inputs in '
+                 f'{self.options.fuzz_seconds} s')
 
     def report(self):
         outputs = {}
