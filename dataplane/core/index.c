@@ -7,6 +7,10 @@
  * I2. A chain is sorted by number, newest first; numbers are unique (origin breaks ties).
  * I3. A key in a slot has at least one version, pending ones included, so a writer that has linked
  *     its version need not fear that the key disappears.
+ * I4. A spare bucket leaves its chain when it is empty and the last one, at once and not after a
+ *     grace period. Whoever still stands on it has seen all keys of his own chain that were there
+ *     all the while: they stand before it (I1). What he may find behind it are other chains' keys,
+ *     which are not the one he looks for; a walk tells them by their ids.
  */
 #include "dataplane/core/index.h"
 
@@ -42,7 +46,9 @@ int index_init(struct index *index, const struct mapper *mapper, uint64_t keys_m
 	index->seed = seed;
 	index->buckets = mapper_map(mapper, buckets * sizeof(struct bucket));
 	index->spare = mapper_map(mapper, index->spares * sizeof(struct bucket));
-	if (!index->buckets || !index->spare) {
+	index->returned = mapper_map(mapper, index->spares * sizeof(struct bucket *));
+	ck_spinlock_init(&index->spare_lock);
+	if (!index->buckets || !index->spare || !index->returned) {
 		index_fini(index, mapper);
 		return -ENOMEM;
 	}
@@ -55,8 +61,10 @@ void index_fini(struct index *index, const struct mapper *mapper)
 {
 	mapper_unmap(mapper, index->buckets, (index->mask + 1) * sizeof(struct bucket));
 	mapper_unmap(mapper, index->spare, index->spares * sizeof(struct bucket));
+	mapper_unmap(mapper, index->returned, index->spares * sizeof(struct bucket *));
 	index->buckets = NULL;
 	index->spare = NULL;
+	index->returned = NULL;
 }
 
 struct key_id index_id(const struct index *index, const uint8_t *key, uint32_t bytes)
@@ -128,24 +136,45 @@ struct key *index_find(const struct index *index, struct key_id id, const uint8_
 	return NULL;
 }
 
+/* NULL: none is left. */
+static struct bucket *spare_take(struct index *index)
+{
+	struct bucket *spare = NULL;
+
+	lock_take(&index->spare_lock);
+	if (index->returns > 0)
+		spare = index->returned[--index->returns];
+	else if (index->touched < index->spares)
+		spare = &index->spare[index->touched++];
+	if (spare)
+		atomic_fetch_add_explicit(&index->spares_used, 1, memory_order_relaxed);
+	lock_give(&index->spare_lock);
+	return spare;
+}
+
+static void spare_give(struct index *index, struct bucket *spare)
+{
+	lock_take(&index->spare_lock);
+	index->returned[index->returns++] = spare;
+	atomic_fetch_sub_explicit(&index->spares_used, 1, memory_order_relaxed);
+	lock_give(&index->spare_lock);
+}
+
 /* An empty slot of the chain, made if need be; partition lock. NULL: no spare bucket is left. */
 static _Atomic uint64_t *slot_empty(struct index *index, struct key_id id)
 {
-	struct bucket *b = bucket_of(index, id), *last = NULL;
-	uint64_t spare;
+	struct bucket *b = bucket_of(index, id), *last = NULL, *spare;
 
 	for (; b; last = b, b = atomic_load_explicit(&b->overflow, memory_order_relaxed))
 		for (uint32_t i = 0; i < INDEX_SLOTS; i++)
 			if (!atomic_load_explicit(&b->slot[i], memory_order_relaxed))
 				return &b->slot[i];
-	spare = atomic_fetch_add_explicit(&index->spares_used, 1, memory_order_relaxed);
-	if (spare >= index->spares) {
-		atomic_fetch_sub_explicit(&index->spares_used, 1, memory_order_relaxed);
+	spare = spare_take(index);
+	if (!spare)
 		return NULL;
-	}
 	/* Pairs with the acquire of `overflow` in index_find(). */
-	atomic_store_explicit(&last->overflow, &index->spare[spare], memory_order_release);
-	return &index->spare[spare].slot[0];
+	atomic_store_explicit(&last->overflow, spare, memory_order_release);
+	return &spare->slot[0];
 }
 
 /* A new key with this one version in an empty slot; partition lock. */
@@ -235,17 +264,49 @@ static void chain_remove(struct version *version)
 	version->key->versions--;
 }
 
+static bool bucket_empty(const struct bucket *b)
+{
+	for (uint32_t i = 0; i < INDEX_SLOTS; i++)
+		if (atomic_load_explicit(&b->slot[i], memory_order_relaxed))
+			return false;
+	return true;
+}
+
+/* Gives back the empty spare buckets at the chain's end (I4); partition lock. Without it every
+ * bucket that was ever crowded would keep one, until none is left for those that are. */
+static void chain_trim(struct index *index, struct bucket *head)
+{
+	struct bucket *before, *last, *next;
+
+	for (;;) {
+		before = head;
+		last = atomic_load_explicit(&head->overflow, memory_order_relaxed);
+		if (!last)
+			return;
+		while ((next = atomic_load_explicit(&last->overflow, memory_order_relaxed))) {
+			before = last;
+			last = next;
+		}
+		if (!bucket_empty(last))
+			return;
+		atomic_store_explicit(&before->overflow, NULL, memory_order_release);
+		spare_give(index, last);
+	}
+}
+
 /* Partition lock; the key is there (I3). */
 static void slot_clear(struct index *index, const struct key *key)
 {
-	struct bucket *b = bucket_of(index, key->id);
+	struct bucket *head = bucket_of(index, key->id);
 
-	for (; b; b = atomic_load_explicit(&b->overflow, memory_order_relaxed))
+	for (struct bucket *b = head; b;
+	     b = atomic_load_explicit(&b->overflow, memory_order_relaxed))
 		for (uint32_t i = 0; i < INDEX_SLOTS; i++)
 			if (slot_key(atomic_load_explicit(&b->slot[i], memory_order_relaxed)) ==
 			    key) {
 				atomic_store_explicit(&b->slot[i], 0, memory_order_release);
 				atomic_fetch_sub_explicit(&index->keys, 1, memory_order_relaxed);
+				chain_trim(index, head);
 				return;
 			}
 }
@@ -391,6 +452,8 @@ struct key *index_walk(const struct index *index, uint64_t *cursor, uint64_t end
 
 		if (at) {
 			key = slot_key(atomic_load_explicit(at, memory_order_acquire));
+			if (key && (key->id.lo & index->mask) != bucket)
+				key = NULL; /* of another chain by now (I4) */
 		} else {
 			bucket++;
 			slot = 0;

@@ -4,7 +4,8 @@
  *
  * Lookups are lock-free and touch one bucket (a cache line of seven tagged pointers), then the key.
  * Writers lock one of 1024 partitions for a few instructions. The table never grows: buckets, and
- * the overflow buckets of crowded ones, are allocated at start (P7).
+ * the overflow buckets of crowded ones, are allocated at start (P7); what is empty again can be had
+ * by other buckets.
  */
 #ifndef ABAFT_CORE_INDEX_H
 #define ABAFT_CORE_INDEX_H
@@ -33,7 +34,9 @@ struct index {
 	struct bucket *buckets;
 	uint64_t mask; /* buckets - 1 */
 	struct bucket *spare;
-	uint64_t spares;
+	struct bucket **returned;	   /* spares that came back, a stack; spare_lock */
+	uint64_t spares, touched, returns; /* there are; ever taken; in the stack */
+	ck_spinlock_t spare_lock;
 	_Atomic uint64_t spares_used;
 	_Atomic uint64_t keys;
 	_Atomic uint64_t removed; /* highest version time of the keys that left */

@@ -238,6 +238,44 @@ static void crowded_buckets_overflow_and_end(void **state)
 	close_bed(&b);
 }
 
+static struct version *link_crowded(struct bed *b, struct key_id id, uint32_t n)
+{
+	struct version *v = version_of(b, n + 1, 1, VERSION_VALUE);
+
+	assert_int_equal(index_link(&b->index, &b->region.cache, id, (uint8_t *)&n, 4, v), 0);
+	return v;
+}
+
+/* Spare buckets go where they are wanted: all of them to one bucket, then to another. */
+static void what_overflowed_comes_back(void **state)
+{
+	static struct version *v[200];
+	uint32_t room;
+	struct bed b;
+
+	open_bed(&b, 256);
+	room = INDEX_SLOTS * (uint32_t)(1 + b.index.spares);
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint32_t n = 0; n < room; n++) {
+			struct key_id id = crowded(n);
+
+			id.lo += round;
+			v[n] = link_crowded(&b, id, n);
+		}
+		assert_int_equal(atomic_load(&b.index.spares_used), b.index.spares);
+		/* One in the middle of the chain is kept until those behind it have gone. */
+		for (uint32_t n = INDEX_SLOTS; n < 2 * INDEX_SLOTS; n++)
+			unlink_all(&b, v[n]->key);
+		assert_int_equal(atomic_load(&b.index.spares_used), b.index.spares);
+		for (uint32_t n = 2 * INDEX_SLOTS; n < room; n++)
+			unlink_all(&b, v[n]->key);
+		assert_int_equal(atomic_load(&b.index.spares_used), 0);
+		for (uint32_t n = 0; n < INDEX_SLOTS; n++)
+			unlink_all(&b, v[n]->key);
+	}
+	close_bed(&b);
+}
+
 static void keys_are_bounded(void **state)
 {
 	static struct version *v[301];
@@ -331,6 +369,7 @@ int main(void)
 		cmocka_unit_test(versions_leave_from_any_place),
 		cmocka_unit_test(a_key_leaves_with_its_only_tombstone),
 		cmocka_unit_test(crowded_buckets_overflow_and_end),
+		cmocka_unit_test(what_overflowed_comes_back),
 		cmocka_unit_test(keys_are_bounded),
 		cmocka_unit_test(versions_of_a_key_are_bounded),
 		cmocka_unit_test(pruning_leaves_the_newest),
