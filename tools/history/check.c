@@ -17,6 +17,9 @@ static const char help[] =
 	"in docs/history.md; one file or one for each process, judged together) and reports every\n"
 	"violation of read atomicity and of exactly-once, with how many transactions and pairs of\n"
 	"operations show it, and the first few in full. `-` reads standard input.\n\n"
+	"  -A, --allowed          print witnesses also of what read atomicity allows: lost "
+	"updates\n"
+	"                         and read skew\n"
 	"  -f, --final FILE       the state read after everything had stopped (`abaft load "
 	"--dump`):\n"
 	"                         acknowledged commits must be in it\n"
@@ -27,9 +30,16 @@ static const char help[] =
 
 static const struct option options[] = {
 	COMMAND_LONG_OPTIONS,
+	{"allowed", no_argument, NULL, 'A'},
 	{"final", required_argument, NULL, 'f'},
 	{"witnesses", required_argument, NULL, 'n'},
 	{NULL, 0, NULL, 0},
+};
+
+struct request {
+	const char *final;
+	uint64_t witnesses;
+	bool allowed;
 };
 
 static int read_file(struct check *check, const char *path)
@@ -41,12 +51,15 @@ static int read_file(struct check *check, const char *path)
 	return err;
 }
 
-static int run(int argc, char **argv, const struct command_options *common, const char *final,
-	       uint32_t witnesses)
+static int run(int argc, char **argv, const struct command_options *common,
+	       const struct request *request)
 {
-	struct check *check = check_create(witnesses);
+	struct check *check = check_create((uint32_t)request->witnesses);
+	const char *final = request->final;
 	int err = check ? 0 : -ENOMEM;
 
+	if (check)
+		check->print_allowed = request->allowed;
 	for (int i = optind; !err && i < argc; i++) {
 		err = read_file(check, argv[i]);
 		if (err)
@@ -78,18 +91,19 @@ out:
 int command_check(int argc, char **argv)
 {
 	struct command_options common = {0};
-	const char *final = NULL;
-	uint64_t witnesses = 3;
+	struct request request = {.witnesses = 3};
 	int option, code;
 
 	optind = 0;
-	while ((option = getopt_long(argc, argv, COMMAND_SHORT_OPTIONS "f:n:", options, NULL)) !=
+	while ((option = getopt_long(argc, argv, COMMAND_SHORT_OPTIONS "Af:n:", options, NULL)) !=
 	       -1) {
 		if (option == 'f') {
-			final = optarg;
+			request.final = optarg;
+		} else if (option == 'A') {
+			request.allowed = true;
 		} else if (option == 'n') {
 			if (!command_number("--witnesses", optarg, 0, CHECK_WITNESSES_MAX,
-					    &witnesses))
+					    &request.witnesses))
 				return COMMAND_USAGE;
 		} else if (!command_option(&common, option, "check", help, &code)) {
 			return code;
@@ -99,5 +113,5 @@ int command_check(int argc, char **argv)
 		fprintf(stderr, "abaft check: no history given; see `abaft check --help`\n");
 		return COMMAND_USAGE;
 	}
-	return run(argc, argv, &common, final, (uint32_t)witnesses);
+	return run(argc, argv, &common, &request);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * judge.c - judges, first each transaction (execute.c), then what needs all histories together: the
- * final state against acknowledged commits, effects seen twice, updates lost.
+ * final state against acknowledged commits, effects seen twice, updates lost, circles (cycle.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -175,5 +175,7 @@ int check_judge(struct check *check)
 		err = judge_final_state(check);
 	if (!err)
 		err = judge_effects(check);
-	return err ? err : judge_updates(check);
+	if (!err)
+		err = judge_updates(check);
+	return err ? err : check_cycles(check);
 }

@@ -38,6 +38,7 @@ void check_destroy(struct check *check)
 	free(check->updates.data);
 	free(check->installs.data);
 	free(check->witnesses.data);
+	free(check->steps.data);
 	free(check);
 }
 
@@ -93,7 +94,7 @@ const struct check_write *check_write_of(const struct check *check, uint32_t txn
 
 int check_found(struct check *check, enum check_kind kind, const struct check_witness *witness)
 {
-	uint16_t bit = (uint16_t)(1u << kind);
+	uint32_t bit = 1u << kind;
 
 	check->pairs[kind]++;
 	if (witness->txn == CHECK_NONE) {

@@ -26,28 +26,35 @@
 #define CHECK_FILES_MAX	    1024
 #define CHECK_WITNESSES_MAX 100
 
-/* X(name, anomaly or only allowed by read atomic, text) */
+/* X(name, what else it is called or "", anomaly or only allowed by read atomic, text) */
 /* clang-format off */
 #define CHECK_KINDS(X)                                                                             \
-	X(fractured_forward,  true,  "read a transaction's value, then a value older than that "   \
-				     "transaction's own write")                                    \
-	X(fractured_backward, true,  "read a value, then the value of a transaction whose own "    \
-				     "write is newer than the first")                              \
-	X(read_your_writes,   true,  "did not read what it had written itself")                    \
-	X(repeatable_read,    true,  "read a key twice and saw two values")                        \
-	X(dirty_read,         true,  "read a value before its transaction committed")              \
-	X(aborted_read,       true,  "read a value that was never committed")                      \
-	X(intermediate_read,  true,  "read a value that its writer had overwritten before commit") \
-	X(misplaced_value,    true,  "read a value that was written to another key")               \
-	X(lost_commit,        true,  "acknowledged, but the final state holds something older")    \
-	X(partial_commit,     true,  "visible in the final state only in part")                    \
-	X(duplicate_effect,   true,  "took effect more than once")                                 \
-	X(lost_update,        false, "read a value and replaced it, as another transaction did")   \
-	X(read_skew,          false, "read values that no single moment held together")
+	X(fractured_forward,  "fractured read", true,                                              \
+	  "read a transaction's value, then a value older than that transaction's own write")      \
+	X(fractured_backward, "fractured read", true,                                              \
+	  "read a value, then the value of a transaction whose own write is newer than the first") \
+	X(read_your_writes,   "",      true,  "did not read what it had written itself")           \
+	X(repeatable_read,    "",      true,  "read a key twice and saw two values")               \
+	X(dirty_read,         "",      true,  "read a value before its transaction committed")     \
+	X(aborted_read,       "G1a",   true,  "read a value that was never committed")             \
+	X(intermediate_read,  "G1b",   true,                                                       \
+	  "read a value that its writer had overwritten before commit")                            \
+	X(dirty_write,        "G0",    true,                                                       \
+	  "overwrote another transaction's write, and was overwritten by it: a circle")            \
+	X(circular_flow,      "G1c",   true,                                                       \
+	  "read or overwrote what goes back to its own writes: a circle")                          \
+	X(misplaced_value,    "",      true,  "read a value that was written to another key")      \
+	X(lost_commit,        "",      true,                                                       \
+	  "acknowledged, but the final state holds something older")                               \
+	X(partial_commit,     "",      true,  "visible in the final state only in part")           \
+	X(duplicate_effect,   "",      true,  "took effect more than once")                        \
+	X(lost_update,        "P4",    false,                                                      \
+	  "read a value and replaced it, as another transaction did")                              \
+	X(read_skew,          "A5A",   false, "read values that no single moment held together")
 /* clang-format on */
 
 enum check_kind {
-#define CHECK_KIND_ENUM(name, anomaly, text) CHECK_##name,
+#define CHECK_KIND_ENUM(name, also, anomaly, text) CHECK_##name,
 	CHECK_KINDS(CHECK_KIND_ENUM)
 #undef CHECK_KIND_ENUM
 		CHECK_KIND_COUNT
@@ -70,6 +77,7 @@ struct check_part {
 	uint32_t client; /* a number in names */
 	uint16_t step, attempt;
 	bool whole;
+	bool effective; /* its operations are those that took effect; after check_resolve() */
 	enum history_outcome outcome;
 	uint64_t start_us, end_us;
 	struct abaft_version version;
@@ -93,13 +101,26 @@ enum check_fate {
 struct check_txn {
 	enum check_fate fate;
 	bool certain;	   /* which operations took effect is known */
-	uint16_t found;	   /* bit for each enum check_kind */
+	uint32_t found;	   /* bit for each enum check_kind */
 	uint32_t parts_at; /* in part_order */
 	uint32_t parts_count;
 	uint32_t writes_at, writes_count; /* in writes, by key */
 	uint64_t commit_from_us;	  /* not committed before; 0 = not known */
 	uint64_t start_us, end_us;
+	bool told;		      /* the version by a line, not only by those who read it */
 	struct abaft_version version; /* of its commit, as told or seen; 0 = none */
+};
+
+enum check_dependency { CHECK_OVERWRITES, CHECK_READS_FROM };
+
+/* `to` depends on `from`: it read what `from` had written to the key, or its write of the key comes
+ * after the other's. */
+struct check_edge {
+	uint32_t from, to, key;
+	enum check_dependency kind;
+	uint32_t op; /* READS_FROM: the read; OVERWRITES: CHECK_NONE, or the read that tells it */
+	struct abaft_version version[2]; /* OVERWRITES: of both writes, if the order is by them */
+	uint64_t time_us[2];		 /* and their times, if it is by these */
 };
 
 /* One instance of an anomaly. Operations are numbers in ops, CHECK_NONE if it has none. */
@@ -109,7 +130,9 @@ struct check_witness {
 	uint32_t part;	/* the line that shows it, or CHECK_NONE */
 	uint32_t other; /* the other transaction, or CHECK_NONE */
 	uint32_t op[2];
-	uint32_t key; /* lost commits: the key */
+	uint32_t key;			/* lost commits: the key */
+	uint32_t steps_at, steps_count; /* circles: in check->steps, each edge from where the one
+					   before it leads, the last to where the first begins */
 };
 
 struct check_key {
@@ -155,8 +178,10 @@ struct check {
 	uint64_t transactions[CHECK_KIND_COUNT];
 	uint64_t pairs[CHECK_KIND_COUNT];
 	uint32_t witnesses_max; /* kept of each kind */
+	bool print_allowed;	/* also witnesses of what read atomicity allows */
 	uint32_t kept[CHECK_KIND_COUNT];
 	struct check_list witnesses; /* struct check_witness */
+	struct check_list steps;     /* struct check_edge, of witnesses */
 
 	uint64_t fates[4];	   /* transactions by enum check_fate */
 	uint64_t reads, changes;   /* operations */
@@ -165,6 +190,8 @@ struct check {
 	uint64_t reads_unjudged;   /* of values without a tag, or of writers in no history */
 	uint64_t commits_unjudged; /* keys of acknowledged commits not in the final state, or not
 				      comparable */
+	uint64_t edges;		   /* dependencies that circles were looked for in */
+	uint64_t orders_unjudged;  /* writes whose place among those of their key is not known */
 };
 
 struct check_declared {
@@ -216,9 +243,13 @@ __attribute__((warn_unused_result)) int check_read_fd(struct check *check, int f
 /* judge.c: 0 or -ENOMEM. Once, after all files. */
 __attribute__((warn_unused_result)) int check_judge(struct check *check);
 
-/* The first steps of check_judge(), in order: resolve.c, execute.c. */
+/* The steps of check_judge() that have sources of their own, in order: resolve.c, execute.c,
+ * order.c, which gathers what depends on what as struct check_edge, and cycle.c. 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int check_resolve(struct check *check);
 __attribute__((warn_unused_result)) int check_executions(struct check *check);
+__attribute__((warn_unused_result)) int
+check_dependencies(const struct check *check, struct check_list *edges, uint64_t *unjudged);
+__attribute__((warn_unused_result)) int check_cycles(struct check *check);
 
 /* report.c */
 void check_print(const struct check *check);

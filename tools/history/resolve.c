@@ -28,6 +28,9 @@ static int part_compare(const void *a, const void *b, void *arg)
 		return x->step < y->step ? -1 : 1;
 	if (x->attempt != y->attempt)
 		return x->attempt < y->attempt ? -1 : 1;
+	/* Twice the same: by time, so that the order of lines and files says nothing. */
+	if (x->end_us != y->end_us)
+		return x->end_us < y->end_us ? -1 : 1;
 	return x < y ? -1 : 1;
 }
 
@@ -68,8 +71,10 @@ static void tell_fate(struct check *check, struct check_txn *txn)
 			txn->start_us = part->start_us;
 		if (part->end_us > txn->end_us)
 			txn->end_us = part->end_us;
-		if (part->version.time)
+		if (part->version.time) {
 			txn->version = part->version;
+			txn->told = true;
+		}
 		if ((part->outcome == HISTORY_COMMITTED || part->outcome == HISTORY_UNKNOWN) &&
 		    part->start_us < commit_from_us)
 			commit_from_us = part->start_us;
@@ -175,8 +180,9 @@ static int collect_writes(struct check *check, struct check_txn *txn, struct che
 	changes->count = 0;
 	txn->writes_at = (uint32_t)check->writes_count;
 	for (uint32_t i = 0; i < txn->parts_count; i++) {
-		const struct check_part *part = &check->parts[check->part_order[txn->parts_at + i]];
+		struct check_part *part = &check->parts[check->part_order[txn->parts_at + i]];
 
+		part->effective = chosen[i] && txn->certain;
 		for (uint32_t j = 0; chosen[i] && j < part->ops_count; j++) {
 			const struct check_op *op = &check->ops[part->ops_at + j];
 			struct change change = {
@@ -232,15 +238,20 @@ static int collect_declared(struct check *check)
 	return 0;
 }
 
-/* Versions of transactions whose lines do not tell, from the reads of their values. */
+/* Versions of transactions whose lines do not tell, from the reads of their values: the first, if
+ * these disagree. */
 static void learn_versions(struct check *check)
 {
 	for (size_t i = 0; i < check->ops_count; i++) {
 		const struct check_op *op = &check->ops[i];
+		struct check_txn *writer;
 
-		if (op->kind == 'r' && op->writer != CHECK_NONE && op->version.time &&
-		    check->txns[op->writer].version.time == 0)
-			check->txns[op->writer].version = op->version;
+		if (op->kind != 'r' || op->writer == CHECK_NONE || op->version.time == 0)
+			continue;
+		writer = &check->txns[op->writer];
+		if (!writer->told && (writer->version.time == 0 ||
+				      check_version_compare(op->version, writer->version) < 0))
+			writer->version = op->version;
 	}
 }
 
