@@ -63,7 +63,10 @@ struct keeper_bed {
 	uint64_t segment_bytes, bytes_max, reserve;
 	uint64_t step_us; /* the clock's, of each pass */
 	uint64_t memory_bytes, cache_bytes;
-	uint32_t outcomes_max;
+	uint32_t outcomes_max, txns_max, deadline_ms;
+	uint64_t keys_max;
+	void *(*map)(uint64_t bytes); /* as store_config's */
+	void (*unmap)(void *memory, uint64_t bytes);
 	struct keeper_config config; /* what a configuration can choose */
 
 	uint64_t random, ids;
