@@ -332,6 +332,11 @@ void sim_files_kill(struct sim_files *files)
 	crash(files, false);
 }
 
+bool sim_files_is_dead(const struct sim_files *files)
+{
+	return files->dead;
+}
+
 void sim_files_fail(struct sim_files *files, enum sim_file_call call, uint32_t count, int error)
 {
 	files->fail[call] = count;

@@ -10,6 +10,7 @@
 #ifndef ABAFT_TESTS_FILEDEV_SIM_H
 #define ABAFT_TESTS_FILEDEV_SIM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dataplane/log/filedev.h"
@@ -42,6 +43,9 @@ struct filedev *sim_files_filedev(struct sim_files *files);
 /* As by the disk's. */
 void sim_files_power_cut(struct sim_files *files);
 void sim_files_kill(struct sim_files *files);
+
+/* They crashed, perhaps by sim_files_cut_in_finish(), and nobody has used them since. */
+bool sim_files_is_dead(const struct sim_files *files);
 
 /* From now on: the count-th call fails with `error` (0: never); the count-th append lies; the disk
  * has no room for more than `bytes` bytes of files (0: no bound). */

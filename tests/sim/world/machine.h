@@ -8,6 +8,16 @@
  * short while it has work, up to what worker_pass() wants when it has none; a frame or a peer's
  * hand-over wakes it, perhaps late. The keeper is stepped likewise. Crashes come at random times,
  * and at the n-th step of a disk's work; the node is down for a while, then restarts.
+ *
+ * What it asks of the node, whatever happens (the rules of world_fail()):
+ *
+ * | rule | what |
+ * |---|---|
+ * | start     | disks that keep their word let every start succeed, and no checkpoint is damaged |
+ * | durable   | what a log called durable is in it after the next start |
+ * | frames    | each frame taken is sent or released, once; after an orderly end none is missing |
+ * | lost wake-up | nobody sleeps on while a peer's request or answer waits for him |
+ * | stop      | an orderly end ends |
  */
 #ifndef ABAFT_TESTS_MACHINE_H
 #define ABAFT_TESTS_MACHINE_H
@@ -18,7 +28,7 @@
 struct machine;
 struct world;
 
-/* Empty disks; nothing runs yet. */
+/* Empty disks; nothing runs yet. One at a time in a process. */
 struct machine *machine_create(struct world *world);
 void machine_destroy(struct machine *machine);
 /* Starts it, and plans its crashes; from then on everything happens by events. A start that is
@@ -28,7 +38,7 @@ void machine_begin(struct machine *machine);
  * failed it is started anew. Called once, with world->healing set. */
 void machine_heal(struct machine *machine);
 /* At the very end, nothing being in flight: an end in good order (even) or a power cut (odd), and a
- * start. Then reads must bring what they brought before. */
+ * start. Then reads must bring what they brought before. Counts what is left to be counted. */
 void machine_restart(struct machine *machine, uint32_t how);
 bool machine_is_up(const struct machine *machine);
 /* How often it was started. */
