@@ -31,18 +31,21 @@ enum command_exit {
 
 /* What every subcommand that talks to a node, or prints data, takes. */
 struct command_options {
-	const char *address; /* --address; NULL = 127.0.0.1 */
-	uint16_t port;	     /* --port; 0 = ABAFT_UDP_PORT_DEFAULT */
-	uint32_t timeout_ms; /* --timeout; 0 = the library's default */
-	bool json;	     /* -w json */
+	const char *address;   /* --address; NULL = 127.0.0.1 */
+	uint16_t port;	       /* --port; 0 = ABAFT_UDP_PORT_DEFAULT */
+	uint32_t timeout_ms;   /* --timeout; 0 = the library's default */
+	uint32_t packet_bytes; /* --packet-bytes; 0 = the protocol's largest */
+	bool json;	       /* -w json */
 };
 
 /* For the option string and the table of getopt_long(). Start the string with '+' where operands
  * may look like options. Values from 1000 up are free for a subcommand's long-only options. */
 #define COMMAND_SHORT_OPTIONS "ha:p:t:w:"
+#define COMMAND_PACKET_BYTES  999
 #define COMMAND_LONG_OPTIONS                                                                       \
 	{"help", no_argument, NULL, 'h'}, {"address", required_argument, NULL, 'a'},               \
 		{"port", required_argument, NULL, 'p'}, {"timeout", required_argument, NULL, 't'}, \
+		{"packet-bytes", required_argument, NULL, COMMAND_PACKET_BYTES},                   \
 	{                                                                                          \
 		"write", required_argument, NULL, 'w'                                              \
 	}
@@ -50,6 +53,7 @@ struct command_options {
 	"  -a, --address ADDRESS  name or address of the node (default 127.0.0.1)\n"               \
 	"  -p, --port PORT        its base UDP port (default 7400)\n"                              \
 	"  -t, --timeout MS       longest wait for one exchange, resends included (5000)\n"        \
+	"      --packet-bytes N   largest UDP payload, 512 to 1440: at most the path's MTU - 48\n" \
 	"  -w, --write FORMAT     write data as `text` (default) or `json`\n"                      \
 	"  -h, --help             this text\n"
 

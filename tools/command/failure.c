@@ -47,6 +47,7 @@ int command_open(const struct command_options *options, struct abaft **out)
 		.address = options->address,
 		.port = options->port,
 		.timeout_ms = options->timeout_ms,
+		.packet_bytes = options->packet_bytes,
 	};
 	int err = abaft_open(out, &config);
 	char what[160];

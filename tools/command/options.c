@@ -54,6 +54,11 @@ bool command_option(struct command_options *options, int option, const char *nam
 		ok = command_number("--timeout", optarg, 1, 3600000, &number);
 		options->timeout_ms = (uint32_t)number;
 		return ok;
+	case COMMAND_PACKET_BYTES:
+		ok = command_number("--packet-bytes", optarg, ABAFT_PACKET_BYTES_MIN,
+				    ABAFT_PACKET_BYTES_MAX, &number);
+		options->packet_bytes = (uint32_t)number;
+		return ok;
 	case 'w':
 		return option_write(options, optarg);
 	case 'h':

@@ -37,7 +37,8 @@ static int create_thread(struct load *load, struct load_thread *thread, uint32_t
 	const struct load_config *c = &load->config;
 	struct abaft_config client = {.address = c->common.address,
 				      .port = c->common.port,
-				      .timeout_ms = c->common.timeout_ms};
+				      .timeout_ms = c->common.timeout_ms,
+				      .packet_bytes = c->common.packet_bytes};
 
 	thread->load = load;
 	thread->index = index;
