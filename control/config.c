@@ -97,6 +97,10 @@ static const struct key keys[] = {
 	 "Use huge pages for packets and values; they must have been set aside."},
 	{"poll", KEY_BOOL, AT(poll), 0, 1, "no",
 	 "Workers never sleep: the lowest latency, at the price of a whole core each."},
+	{"verify-checksums", KEY_BOOL, AT(verify_checksums), 0, 1, "no",
+	 "Judge UDP checksums on lo, veth, tun and dummy interfaces, too, where senders on this "
+	 "machine\n"
+	 "leave them unfinished unless told not to: docs/ports.md. Elsewhere they always are."},
 	{"cores", KEY_TEXT, AT(cores), 0, 0, "",
 	 "CPUs to pin workers to, worker 0's first, with commas between (2,3). Empty: not pinned."},
 	{"pin-dir", KEY_TEXT, AT(pin_dir), 1, 0, "/sys/fs/bpf/abaft",

@@ -51,6 +51,7 @@ struct config {
 	bool sync;
 	bool dsync;
 	bool huge_pages;
+	bool verify_checksums;
 	bool poll;
 	/* Where each key of the table was set: a line of the file, 0 = not there. */
 	uint32_t line[CONFIG_KEYS_MAX];

@@ -133,7 +133,8 @@ static int start_port(struct daemon *d, char *why)
 {
 	struct port_device_config device = {.port_base = (uint16_t)d->config->udp_port,
 					    .workers = (uint16_t)d->workers,
-					    .buffers = frame_buffers(d)};
+					    .buffers = frame_buffers(d),
+					    .verify_checksums = d->config->verify_checksums};
 	char text[CONFIG_TEXT_BYTES];
 	const char *addresses[HOST_ADDRESSES_MAX];
 	uint32_t count;

@@ -172,8 +172,8 @@ static void fill_queue(struct port_device *device, uint32_t number, uint16_t eth
 	q->port.ops = &port_dpdk_ops;
 	/* Where there is a kernel's stack beside us it answers ARP, ND and ping. */
 	q->port.owns_device = device->spec.kind != PORT_AFXDP;
-	q->port.local_senders =
-		device->spec.kind == PORT_AFXDP && iface_is_local(device->spec.name);
+	q->port.local_senders = device->spec.kind == PORT_AFXDP && !device->verify_checksums &&
+				iface_is_local(device->spec.name);
 	q->device = ethdev;
 	q->number = queue;
 	q->fd = fd;
@@ -230,6 +230,7 @@ int port_device_open(struct port_device **out, const struct port_spec *spec,
 	if (!device)
 		return port_say(why, -ENOMEM, "no memory for a port");
 	device->spec = *spec;
+	device->verify_checksums = config->verify_checksums;
 	err = port_pool_make(device, config, why);
 	if (!err)
 		err = spec->kind == PORT_AFXDP ? open_afxdp(device, why)

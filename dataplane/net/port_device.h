@@ -19,6 +19,7 @@ struct port_queue {
 
 struct port_device {
 	struct port_spec spec;
+	bool verify_checksums;
 	struct rte_mempool *pool;
 	uint32_t queues;  /* of ours */
 	uint32_t ethdevs; /* opened: 1, for afxdp as many as queues */

@@ -71,7 +71,8 @@ void port_eal_stop(void);
 struct port_device_config {
 	uint16_t port_base; /* worker w answers on this UDP port + w: flow rules of NICs */
 	uint16_t workers;
-	uint32_t buffers; /* frame buffers; 0: 8191 for each queue */
+	uint32_t buffers;      /* frame buffers; 0: 8191 for each queue */
+	bool verify_checksums; /* on lo and veth, too: port->local_senders is not set */
 };
 
 struct port_device;
