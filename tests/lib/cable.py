@@ -6,8 +6,8 @@ packets what it is told, in both directions.
     ours  10.7.0.1  ─veth─ near ══ far ─veth─ theirs  10.7.0.2
           fd07::1                                      fd07::2
 
-What is to be late waits in a process of the cable's, behind a TAP interface for each kind of lateness
-and direction, for a time drawn between two bounds.
+What is to be late waits in a process of the cable's, behind a TAP interface for each kind of
+lateness and direction, for a time drawn between two bounds.
 
 The client's checksums are finished before they leave it (no transmit offload), as over a real wire:
 between kernels of one machine they would not be, and nobody could judge them."""
@@ -135,8 +135,8 @@ class Cable:
 
 
 def hold(names):
-    """The other process: makes the TAPs, then keeps what comes out of them, each packet for a time of
-    its own, until its standard input ends."""
+    """The other process: makes the TAPs, then keeps what comes out of them, each packet for a time
+    of its own, until its standard input ends."""
     taps = {}
     for name in names:
         fd = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK)

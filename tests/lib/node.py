@@ -85,27 +85,17 @@ def enter_namespace():
     run('ip', 'link', 'set', 'lo', 'up')
 
 
-class PeerNamespace:
-    """A second namespace, joined to ours by a veth pair: `here` on our side, `there` in it."""
+class Namespace:
+    """A second namespace, with its loopback up."""
 
-    def __init__(self, here='ours', there='theirs', queues=1):
-        self.holder = subprocess.Popen(['unshare', '--net', 'sleep', '600'],
+    def __init__(self):
+        self.holder = subprocess.Popen(['unshare', '--net', 'sleep', '3600'],
                                        preexec_fn=_die_with_parent)
         _undo.append(self.close)
         path = f'/proc/{self.holder.pid}/ns/net'
         own = os.stat('/proc/self/ns/net').st_ino
         _wait(lambda: os.stat(path).st_ino != own, 5, 'the second namespace')
-        self.here = here
-        q = str(queues)
-        run('ip', 'link', 'add', here, 'numrxqueues', q, 'numtxqueues', q, 'type', 'veth', 'peer',
-            'name', there, 'numrxqueues', q, 'numtxqueues', q, 'netns', str(self.holder.pid))
-        run('ip', 'addr', 'add', '10.7.0.1/24', 'dev', here)
-        run('ip', 'addr', 'add', 'fd07::1/64', 'dev', here, 'nodad')
-        run('ip', 'link', 'set', here, 'up')
         self.run('ip', 'link', 'set', 'lo', 'up')
-        self.run('ip', 'addr', 'add', '10.7.0.2/24', 'dev', there)
-        self.run('ip', 'addr', 'add', 'fd07::2/64', 'dev', there, 'nodad')
-        self.run('ip', 'link', 'set', there, 'up')
 
     def command(self, *command):
         return ('nsenter', f'--net=/proc/{self.holder.pid}/ns/net') + command
@@ -127,11 +117,31 @@ class PeerNamespace:
             os.close(theirs)
 
     def close(self):
-        subprocess.run(['ip', 'link', 'del', self.here], stderr=subprocess.DEVNULL, check=False)
         self.holder.kill()
         self.holder.wait()
         if self.close in _undo:
             _undo.remove(self.close)
+
+
+class PeerNamespace(Namespace):
+    """Joined to ours by a veth pair: `here` on our side, `there` in it."""
+
+    def __init__(self, here='ours', there='theirs', queues=1):
+        super().__init__()
+        self.here = here
+        q = str(queues)
+        run('ip', 'link', 'add', here, 'numrxqueues', q, 'numtxqueues', q, 'type', 'veth', 'peer',
+            'name', there, 'numrxqueues', q, 'numtxqueues', q, 'netns', str(self.holder.pid))
+        run('ip', 'addr', 'add', '10.7.0.1/24', 'dev', here)
+        run('ip', 'addr', 'add', 'fd07::1/64', 'dev', here, 'nodad')
+        run('ip', 'link', 'set', here, 'up')
+        self.run('ip', 'addr', 'add', '10.7.0.2/24', 'dev', there)
+        self.run('ip', 'addr', 'add', 'fd07::2/64', 'dev', there, 'nodad')
+        self.run('ip', 'link', 'set', there, 'up')
+
+    def close(self):
+        subprocess.run(['ip', 'link', 'del', self.here], stderr=subprocess.DEVNULL, check=False)
+        super().close()
 
 
 def _wait(condition, timeout_s, what):

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hostile.bpf.c - a bad cable between two interfaces, for tests/lib/cable.py: what comes in on one
  * goes out on the other, and UDP packets may be dropped, doubled, corrupted, or held back.
@@ -183,4 +183,4 @@ int released_to_client(struct __sk_buff *skb)
 	return release(1);
 }
 
-char _license[] SEC("license") = "Dual BSD/GPL";
+char _license[] SEC("license") = "Apache-2.0";

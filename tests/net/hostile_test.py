@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
-"""hostile_test.py - a node behind a cable that drops, doubles, reorders, corrupts and delays packets
-in both directions, while clients and the node are killed and start again: `abaft check` finds no
-anomaly in what the clients saw, and all that was acknowledged is there at the end.
+"""hostile_test.py - a node behind a cable that drops, doubles, reorders, corrupts and delays
+packets in both directions, while clients and the node are killed and start again: `abaft check`
+finds no anomaly in what the clients saw, and all that was acknowledged is there at the end.
 
     hostile_test.py OBJECT   the program built from hostile.bpf.c
 
@@ -32,7 +32,8 @@ RUNS = [{fault: percent} for fault in FAULTS for percent in (5, 30)] + [dict.fro
 
 
 def probe(cable, **percent):
-    """Numbered datagrams through the cable to a socket of the kernel's: those that came, in order."""
+    """Numbered datagrams through the cable to a socket of the kernel's: those that came, in order,
+    and how many packets that were."""
     cable.set(**percent)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
         here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -75,8 +76,8 @@ class Load:
     def __init__(self, cable, folder, prefix, seed, address, seconds, *more):
         self.process = subprocess.Popen(
             cable.client.command(
-                ABAFT, 'load', '-q', '-a', address, '--prefix', prefix, '-k', str(KEYS), '-b', '300',
-                '-c', '16', '-s', str(seconds), '-t', '3000', '--seed', str(seed), '-w', 'json',
+                ABAFT, 'load', '-q', '-a', address, '--prefix', prefix, '-k', str(KEYS), '-b',
+                '300', '-c', '16', '-s', str(seconds), '-t', '3000', '--seed', str(seed), '-w', 'json',
                 '--history', f'{folder}/history-{prefix}', *more),
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=nodes._die_with_parent)
 
@@ -101,7 +102,7 @@ def judge(cable, folder, prefix):
 
 
 def run(t, cable, node, name, seed, percent):
-    """Two loads under faults; one is killed and replaced, then the node is killed and starts again"""
+    """Two loads under faults; one is killed and replaced, then the node is killed, too"""
     prefix = f'{name}-'
     before = cable.counters()
     checksums = node.total('drop_checksum')
