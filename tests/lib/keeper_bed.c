@@ -20,7 +20,6 @@ void keeper_bed_begin(struct keeper_bed *bed, uint64_t seed, uint32_t workers)
 	bed->client = bed;
 	bed->seed = seed;
 	bed->random = seed * 2 + 1;
-	bed->workers = workers;
 	bed->keys = 1000;
 	bed->value_bytes_max = 1000;
 	bed->segment_bytes = 64 << 10;
@@ -36,10 +35,17 @@ void keeper_bed_begin(struct keeper_bed *bed, uint64_t seed, uint32_t workers)
 					     .use_percent = 90,
 					     .room_bytes = 10 * bed->segment_bytes};
 	bed->now = (struct now){.wall_us = WALL_US, .mono_us = 1000000};
-	for (uint32_t w = 0; w < workers; w++)
-		bed->disk[w] = sim_disk_create(seed * 100 + w);
+	keeper_bed_workers(bed, workers);
 	bed->disk[ABAFT_LOG_KEPT] = sim_disk_create(seed * 100 + 64);
 	bed->files = sim_files_create(NULL, seed * 100 + 65);
+}
+
+void keeper_bed_workers(struct keeper_bed *bed, uint32_t workers)
+{
+	bed->workers = workers;
+	for (uint32_t w = 0; w < workers; w++)
+		if (!bed->disk[w])
+			bed->disk[w] = sim_disk_create(bed->seed * 100 + w);
 }
 
 void keeper_bed_end(struct keeper_bed *bed)
@@ -147,7 +153,8 @@ static int logs_open(struct keeper_bed *bed)
 		struct log_config config = log_config(bed, n);
 		int err;
 
-		if (!bed->disk[n])
+		/* Of a closed log that never had a segment there is nothing to read. */
+		if (!bed->disk[n] || (config.closed && !bed->restart.tails[n]))
 			continue;
 		err = log_open_on(&bed->log[n], sim_disk_logdev(bed->disk[n]), &config,
 				  bed->restart.tails[n], bed->why, sizeof(bed->why));

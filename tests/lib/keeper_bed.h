@@ -109,6 +109,8 @@ struct keeper_bed {
 /* Disks without a log; defaults for everything. */
 void keeper_bed_begin(struct keeper_bed *bed, uint64_t seed, uint32_t workers);
 void keeper_bed_end(struct keeper_bed *bed);
+/* While it is down: the next start is with so many workers. Not for the bed's own clients. */
+void keeper_bed_workers(struct keeper_bed *bed, uint32_t workers);
 /* Starts, on what the disks hold. 0, or restart_run()'s error with `why`. */
 int keeper_bed_open(struct keeper_bed *bed) __attribute__((warn_unused_result));
 /* Everything in memory goes: by a power cut, by a kill, or in good order. */

@@ -32,7 +32,7 @@ static void plan_tables(struct machine *m)
 	bool tight = plans(m, WORLD_TIGHT);
 
 	bed->keys_max = 16384;
-	bed->txns_max = tight ? 4u << plan_roll(m, 4) : 4096;
+	bed->txns_max = tight ? 4u << plan_roll(m, 4) : 256;
 	bed->outcomes_max = tight ? 64u << plan_roll(m, 4) : 2 * WORLD_REQUESTS_MAX;
 	bed->memory_bytes = (uint64_t)(tight ? 24 : 64) << 20;
 	bed->deadline_ms = 1000u << plan_roll(m, 5);
@@ -62,9 +62,10 @@ static void plan_ports(struct machine *m)
 	bool trusts = !plans(m, WORLD_CORRUPT) && plan_roll(m, 2);
 	uint32_t room = plans(m, WORLD_TIGHT) ? PORT_ROOM_TIGHT : PORT_ROOM;
 
+	m->resizes = plan_roll(m, 4) == 0;
 	m->one_port = plan_roll(m, 3) == 0;
 	m->astray = plan_roll(m, 2) ? (uint32_t)plan_roll(m, 300) : 0;
-	for (uint32_t i = 0; i < m->bed.workers; i++) {
+	for (uint32_t i = 0; i < KEEPER_BED_WORKERS_MAX; i++) {
 		m->worker[i].machine = m;
 		m->worker[i].number = i;
 		if (i == 0 || !m->one_port)
@@ -97,7 +98,7 @@ void machine_destroy(struct machine *m)
 	event_remove(&m->world->events, &m->life);
 	event_remove(&m->world->events, &m->fault);
 	event_remove(&m->world->events, &m->clock_jump);
-	for (uint32_t i = 0; i < m->bed.workers; i++)
+	for (uint32_t i = 0; i < KEEPER_BED_WORKERS_MAX; i++)
 		port_sim_destroy(m->worker[i].port);
 	keeper_bed_end(&m->bed);
 	free(m);

@@ -15,7 +15,9 @@
 #define SLOW_TICKS    30
 #define STUCK_TICKS   400
 #define BUSY_US	      50
-#define STUCK_BUSY_US 8000
+#define STUCK_BUSY_US 40000
+/* Up to 16 s: longer than a worker waits for a read, or a stop for the log. */
+#define STUCK_MS_LOG2 15
 #define SEGMENTS_MAX  1024
 /* Of the time until the world heals. */
 #define LOOKS	      64
@@ -104,6 +106,8 @@ static void begin_fault(struct machine *m, enum world_fault fault)
 	case WORLD_DISK_STUCK:
 		sim_disk_delay(disk, STUCK_TICKS);
 		m->busy_us = STUCK_BUSY_US;
+		m->stuck_until_us = m->world->events.now_us +
+				    (UINT64_C(1000) << machine_roll(m, STREAM_DISK, STUCK_MS_LOG2));
 		world_fault(m->world, fault);
 		break;
 	case WORLD_DISK_WRITE:
@@ -118,9 +122,10 @@ static void begin_fault(struct machine *m, enum world_fault fault)
 }
 
 /* What lasts. */
-static void heal_disk(struct sim_disk *disk)
+static void heal_disk(struct machine *m, struct sim_disk *disk)
 {
-	sim_disk_delay(disk, TICKS);
+	if (m->world->events.now_us >= m->stuck_until_us)
+		sim_disk_delay(disk, TICKS);
 	sim_disk_fail_create(disk, 0);
 	sim_disk_bad_block(disk, UINT32_MAX, 0);
 }
@@ -138,16 +143,18 @@ static void disarm_disk(struct sim_disk *disk)
 
 void machine_disks_heal(struct machine *m, bool all)
 {
+	if (all)
+		m->stuck_until_us = 0;
 	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++) {
 		struct sim_disk *disk = m->bed.disk[n];
 
 		if (!disk || (!all && machine_roll(m, STREAM_DISK, 3)))
 			continue;
-		heal_disk(disk);
+		heal_disk(m, disk);
 		if (all)
 			disarm_disk(disk);
 	}
-	if (all || machine_roll(m, STREAM_DISK, 3) == 0)
+	if (m->world->events.now_us >= m->stuck_until_us)
 		m->busy_us = BUSY_US;
 	for (uint32_t call = 0; all && call < SIM_FILE_CALLS; call++)
 		sim_files_fail(m->bed.files, call, 0, 0);

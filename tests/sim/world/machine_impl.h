@@ -52,6 +52,7 @@ struct machine {
 	uint32_t lives;
 	/* The plan. */
 	bool one_port;	 /* all frames come to worker 0 */
+	bool resizes;	 /* a start may be with another number of workers */
 	uint32_t astray; /* of 1000 frames, to another worker's port than their UDP port says */
 
 	struct machine_worker worker[KEEPER_BED_WORKERS_MAX];
@@ -62,7 +63,8 @@ struct machine {
 	enum machine_end end;
 	bool end_planned; /* for a reason that does not wait for the plan's */
 	bool cutting;	  /* a power cut is set to happen at some step of a disk */
-	uint32_t busy_us; /* between two looks at a disk that works */
+	uint32_t busy_us; /* between two looks at a disk that works, at most */
+	uint64_t stuck_until_us;
 	uint64_t rest_before, rest_until_us;
 	bool had_faults;
 	struct log_mark mark[ABAFT_LOGS_MAX]; /* when the life before ended */

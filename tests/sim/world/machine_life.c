@@ -164,11 +164,15 @@ void machine_start(void *arg)
 	world->counts.restarts += m->lives > 1;
 	if (world_has(world, WORLD_NODE_CLOCK))
 		machine_clock_jumps(m);
+	if (m->resizes && m->lives > 1 && !world->healing)
+		keeper_bed_workers(&m->bed, 1 + (uint32_t)machine_roll(m, STREAM_CRASH,
+								       KEEPER_BED_WORKERS_MAX));
 	open_all(m);
 	make_workers(m);
 	m->state = MACHINE_UP;
-	world_note(world, "node: life %u, %llu records behind checkpoint %u", m->lives,
-		   (unsigned long long)m->bed.restart.records, m->bed.restart.found.newest.number);
+	world_note(world, "node: life %u, %u workers, %llu records behind checkpoint %u", m->lives,
+		   m->bed.workers, (unsigned long long)m->bed.restart.records,
+		   m->bed.restart.found.newest.number);
 	net_listen(world->net, NET_NODE, machine_receive, m);
 	machine_schedule(m);
 	plan_end(m);
@@ -273,6 +277,7 @@ void machine_all_ended(struct machine *m)
 	if (m->group.drained != m->bed.workers) {
 		if (!(m->world->plan.faults >> WORLD_DISK_STUCK & 1))
 			world_fail(m->world, "stop", "workers give up waiting for their logs");
+		world_note(m->world, "node: workers give up waiting for their logs");
 		machine_crash(m, false, down_us(m)); /* as daemon_stop() leaves it to the system */
 		return;
 	}

@@ -33,6 +33,7 @@
 struct request {
 	uint32_t number, key;
 	uint32_t owner; /* the id's worker */
+	uint32_t sent;
 	bool done, reads, gone;
 	uint64_t begun_us;
 	struct vnum version; /* of the commit */
@@ -180,7 +181,8 @@ static void send(struct request *r)
 	uint8_t *frame = packet.frame, *ip = frame + 14, *udp = ip + 20;
 	uint32_t bytes = r->packet.used;
 
-	packet.to_port = (uint16_t)(NET_UDP_PORT + r->owner);
+	/* A node with fewer workers listens on fewer ports. */
+	packet.to_port = (uint16_t)(NET_UDP_PORT + (++r->sent % 3 ? r->owner : 0));
 	packet.frame_bytes = HEADERS + bytes;
 	memcpy(frame, "\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0\x45", 15);
 	put_be16(ip + 2, bytes + 28);
@@ -252,6 +254,12 @@ static void done(struct request *r)
 	t.left--;
 }
 
+/* Asks once more, when it has its answer. */
+static void repeat(void *arg)
+{
+	send(arg);
+}
+
 static void acknowledged(struct request *r, struct vnum version)
 {
 	if (r->done && !r->gone && !vnum_equal(r->version, version) && !r->reads)
@@ -261,6 +269,9 @@ static void acknowledged(struct request *r, struct vnum version)
 		return;
 	r->version = version;
 	done(r);
+	if (!r->reads && roll(4) == 0)
+		event_set(&t.world.events, &r->event, t.world.events.now_us + roll(1000000), repeat,
+			  r);
 	if (r->reads || vnum_less(version, t.newest[r->key]))
 		return;
 	t.newest[r->key] = version;
