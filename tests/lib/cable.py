@@ -119,6 +119,12 @@ class Cable:
                                     f'{self.pins}/maps/cable_counters'))
         return {WAYS[entry['formatted']['key']]: entry['formatted']['value'] for entry in dump}
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def close(self):
         if self.holding:
             self.holding.kill()

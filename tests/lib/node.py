@@ -126,12 +126,13 @@ class Namespace:
 class PeerNamespace(Namespace):
     """Joined to ours by a veth pair: `here` on our side, `there` in it."""
 
-    def __init__(self, here='ours', there='theirs', queues=1):
+    def __init__(self, here='ours', there='theirs', queues=1, mtu=1500):
         super().__init__()
         self.here = here
         q = str(queues)
-        run('ip', 'link', 'add', here, 'numrxqueues', q, 'numtxqueues', q, 'type', 'veth', 'peer',
-            'name', there, 'numrxqueues', q, 'numtxqueues', q, 'netns', str(self.holder.pid))
+        run('ip', 'link', 'add', here, 'mtu', str(mtu), 'numrxqueues', q, 'numtxqueues', q, 'type',
+            'veth', 'peer', 'name', there, 'mtu', str(mtu), 'numrxqueues', q, 'numtxqueues', q,
+            'netns', str(self.holder.pid))
         run('ip', 'addr', 'add', '10.7.0.1/24', 'dev', here)
         run('ip', 'addr', 'add', 'fd07::1/64', 'dev', here, 'nodad')
         run('ip', 'link', 'set', here, 'up')

@@ -101,6 +101,7 @@ class Answer:
 
 class Peer:
     """A UDP socket towards one node."""
+    info_bytes = 1024  # of its text, in one packet
 
     def __init__(self, address='127.0.0.1', port=7400, workers=1):
         family = socket.AF_INET6 if ':' in address else socket.AF_INET
@@ -147,7 +148,8 @@ class Peer:
         txn = new_id(worker=worker, workers=self.workers)
         text = b''
         while True:
-            result = self.ask(txn, op(INFO, offset=len(text), want=1024), flags=0).results[0]
+            ask = op(INFO, offset=len(text), want=self.info_bytes)
+            result = self.ask(txn, ask, flags=0).results[0]
             text += result.data
             if not result.data or len(text) >= result.total:
                 break

@@ -41,6 +41,7 @@ struct cable_counters {
 	__u64 reordered;
 	__u64 delayed;
 	__u64 fragments;
+	__u64 tagged; /* bore an 802.1Q tag when it came */
 	__u64 frame_bytes_max;
 };
 
@@ -124,6 +125,8 @@ static __always_inline int carry(struct __sk_buff *skb, __u32 way)
 	/* Two CPUs may race for the largest: it is seen again. */
 	if (skb->len > counters->frame_bytes_max)
 		counters->frame_bytes_max = skb->len;
+	if (skb->vlan_present)
+		count(&counters->tagged);
 	tag(skb, rules->tags);
 	if (rules->tags == 0 && is_udp(skb, counters)) {
 		count(&counters->udp);

@@ -76,9 +76,9 @@ class Load:
     def __init__(self, cable, folder, prefix, seed, address, seconds, *more):
         self.process = subprocess.Popen(
             cable.client.command(
-                ABAFT, 'load', '-q', '-a', address, '--prefix', prefix, '-k', str(KEYS), '-b',
-                '300', '-c', '16', '-s', str(seconds), '-t', '3000', '--seed', str(seed), '-w', 'json',
-                '--history', f'{folder}/history-{prefix}', *more),
+                ABAFT, 'load', '-q', '-a', address, '--prefix', prefix, '-k', str(KEYS),
+                '-b', '300', '-c', '16', '-s', str(seconds), '-t', '3000', '--seed', str(seed),
+                '-w', 'json', '--history', f'{folder}/history-{prefix}', *more),
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=nodes._die_with_parent)
 
     def result(self):
