@@ -67,7 +67,7 @@ uint32_t txn_encode(const struct txn_flight *flight, uint8_t *buf)
 	if (txn->shared->packet_bytes < ABAFT_PACKET_BYTES_MAX)
 		header.workers = (uint16_t)txn->shared->packet_bytes;
 	memcpy(header.txn, txn->id.bytes, sizeof(header.txn));
-	packet_begin(&writer, buf, txn->shared->packet_bytes);
+	packet_writer_begin(&writer, buf, txn->shared->packet_bytes);
 	for (uint32_t i = 0; i < flight->count; i++) {
 		struct packet_op op;
 
@@ -76,7 +76,7 @@ uint32_t txn_encode(const struct txn_flight *flight, uint8_t *buf)
 		if (!packet_add(&writer, &op))
 			return 0;
 	}
-	return packet_finish(&writer, &header);
+	return packet_writer_finish(&writer, &header);
 }
 
 struct txn_flight *txn_flight_of(struct txn_shared *shared, const struct packet_header *header)

@@ -44,7 +44,7 @@ static uint64_t get64(const uint8_t *from)
 	return get32(from) | (uint64_t)get32(from + 4) << 32;
 }
 
-void packet_begin(struct packet_writer *writer, uint8_t *buf, uint32_t max)
+void packet_writer_begin(struct packet_writer *writer, uint8_t *buf, uint32_t max)
 {
 	writer->buf = buf;
 	writer->max = max;
@@ -76,7 +76,7 @@ bool packet_add(struct packet_writer *writer, const struct packet_op *op)
 	return true;
 }
 
-uint32_t packet_finish(struct packet_writer *writer, const struct packet_header *header)
+uint32_t packet_writer_finish(struct packet_writer *writer, const struct packet_header *header)
 {
 	struct abaft_wire_header head = {
 		.version = ABAFT_WIRE_VERSION,

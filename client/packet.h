@@ -55,12 +55,12 @@ struct packet_writer {
 };
 
 /* Begins a request in `buf`; `max` is at least the header's size. */
-void packet_begin(struct packet_writer *writer, uint8_t *buf, uint32_t max);
+void packet_writer_begin(struct packet_writer *writer, uint8_t *buf, uint32_t max);
 /* False, and nothing changed, if there is no room. */
 bool packet_add(struct packet_writer *writer, const struct packet_op *op)
 	__attribute__((warn_unused_result));
 /* Fills the header (kind REQUEST; ops and length are the writer's own). Returns the bytes. */
-uint32_t packet_finish(struct packet_writer *writer, const struct packet_header *header);
+uint32_t packet_writer_finish(struct packet_writer *writer, const struct packet_header *header);
 
 struct packet_cursor {
 	const uint8_t *at, *end;

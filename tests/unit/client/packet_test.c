@@ -142,21 +142,21 @@ static void only_what_fits_is_written(void **state)
 
 	memset(data, 'd', sizeof(data));
 	memset(buf, 0xee, sizeof(buf));
-	packet_begin(&writer, buf, 80 + 16 + 10 + 18);
+	packet_writer_begin(&writer, buf, 80 + 16 + 10 + 18);
 	assert_true(packet_add(&writer, &op));
 	assert_false(packet_add(&writer, &op));
-	assert_int_equal(packet_finish(&writer, &header), 124);
+	assert_int_equal(packet_writer_finish(&writer, &header), 124);
 	assert_int_equal(buf[8], 124);
 	assert_int_equal(buf[10], 1);
 	assert_memory_equal(buf + 96, "0123456789dddddddddddddddddd", 28);
 	assert_int_equal(buf[124], 0xee);
-	packet_begin(&writer, buf, 80 + 16 + 10 + 17);
+	packet_writer_begin(&writer, buf, 80 + 16 + 10 + 17);
 	assert_false(packet_add(&writer, &op));
-	assert_int_equal(packet_finish(&writer, &header), 80);
+	assert_int_equal(packet_writer_finish(&writer, &header), 80);
 	/* What is only wanted takes no room. */
 	op.data = NULL;
 	op.data_len = 1 << 20;
-	packet_begin(&writer, buf, 80 + 16 + 10);
+	packet_writer_begin(&writer, buf, 80 + 16 + 10);
 	assert_true(packet_add(&writer, &op));
 }
 
