@@ -65,7 +65,7 @@ static bool round_of(struct world *world, struct run *run)
 		return false;
 	if (run->round == 0) {
 		name(key, facts[PAIR], false);
-		(void)run_get(run, key);
+		(void)run_get_big(run, key);
 		name(key, facts[PAIR], true);
 		(void)run_get(run, key);
 		return true;

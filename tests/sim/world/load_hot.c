@@ -11,7 +11,8 @@
 #define KEYS	 16
 #define KEYS_MAX 3
 
-enum { COUNT, CHOICE };
+/* What is done to each: a nibble. */
+enum { COUNT, CHOICE, ACTIONS };
 
 /* 1 / i^2 over the sum of all, in millionths, summed up. */
 static const uint32_t zipf[KEYS] = {631175, 788969, 859099, 898548, 923795, 941327,
@@ -41,6 +42,7 @@ static void begin(struct world *world, struct request *request)
 	request->facts[CHOICE] = 0;
 	for (uint32_t i = 0; i < KEYS_MAX; i++)
 		request->facts[CHOICE] |= (uint64_t)draw(request) << 8 * i;
+	request->facts[ACTIONS] = load_roll(request, 1 << 4 * KEYS_MAX);
 }
 
 static bool round_of(struct world *world, struct run *run)
@@ -52,12 +54,14 @@ static bool round_of(struct world *world, struct run *run)
 	if (run->round > 1)
 		return false;
 	for (uint32_t i = 0; i < request->facts[COUNT]; i++) {
+		uint64_t action = request->facts[ACTIONS] >> 4 * i & 0xf;
+
 		name(key, (uint32_t)(request->facts[CHOICE] >> 8 * i & 0xff));
 		if (run->round == 0)
 			(void)run_get(run, key);
-		else if (run_roll(run, 8) == 0)
+		else if (action < 2)
 			(void)run_delete(run, key);
-		else if (run_roll(run, 4))
+		else if (action < 13)
 			load_put_number(run, key, request->number + 1);
 		if (run->round && run_roll(run, 8) == 0)
 			(void)run_get(run, key); /* its own write */
