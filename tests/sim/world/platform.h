@@ -88,6 +88,7 @@ struct request {
 	uint64_t facts[4];	  /* load's own, set by its `begin`: never changes with attempts */
 	uint64_t random;	  /* stream of the request's own */
 	bool committed, given_up; /* as the platform was told */
+	uint64_t arrived_us, committed_us;
 };
 
 struct platform *platform_create(struct world *world);
