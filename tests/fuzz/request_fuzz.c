@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * request_fuzz.c - a node of two workers under a sequence of commands made from the input: packets
- * (some damaged, some raw bytes), time, logs that become durable or refuse, crashes.
+ * (some damaged, some raw bytes, some twice), time, logs that become durable or refuse, values that
+ * leave memory, crashes.
  *
- * After each packet the answer must be well-formed and the counters add up. A restart must bring
- * back exactly what was visible. In the end everything expires, every key is deleted, and not a
- * byte of memory may be in use.
+ * After each packet the answer must be well-formed, the counters add up, and a model judges it
+ * (request_model.h: own writes, atomic and repeatable reads, exactly once). A restart must bring
+ * back exactly what was visible, which is what the model says. In the end everything expires, every
+ * key is deleted, and not a byte of memory may be in use.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -14,6 +16,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "dataplane/core/crc.h"
+#include "tests/fuzz/request_model.h"
 #include "tests/lib/node_bed.h"
 
 #define WORKERS	     2
@@ -36,6 +40,11 @@ struct waiting {
 
 struct fuzz {
 	struct bed bed;
+	struct model *model;
+	uint32_t values; /* made so far: each is another one */
+	uint8_t *last;	 /* the request before, if nothing came since; and its answer */
+	uint32_t last_bytes, last_worker;
+	struct bed_answer last_answer;
 	struct input in;
 	uint8_t id[WORKERS][IDS][16];
 	uint64_t instance[WORKERS][IDS];
@@ -126,6 +135,22 @@ static struct waiting *place(struct fuzz *f)
 	abort(); /* more commits wait than there are transactions */
 }
 
+/* Executes it; what is on disk is read at once. */
+static enum node_verdict execute(struct fuzz *f, uint32_t worker, const uint8_t *bytes, uint32_t n,
+				 struct bed_answer *answer)
+{
+	bed_send_bytes(&f->bed, worker, bytes, n, answer);
+	while (answer->verdict == NODE_FETCH)
+		bed_fetch(&f->bed, worker, UINT32_MAX);
+	return answer->verdict;
+}
+
+static void forget_last(struct fuzz *f)
+{
+	free(f->last);
+	f->last = NULL;
+}
+
 static void send(struct fuzz *f, uint32_t worker, const uint8_t *bytes, uint32_t n,
 		 uint64_t *instance)
 {
@@ -140,15 +165,39 @@ static void send(struct fuzz *f, uint32_t worker, const uint8_t *bytes, uint32_t
 	node_ahead(f->bed.node[worker], copy, n);
 	node_ahead_run(f->bed.node[worker]);
 	node_pass_end(f->bed.node[worker]);
-	verdict = bed_send_bytes(&f->bed, worker, copy, n, &w->answer);
-	free(copy);
+	verdict = execute(f, worker, copy, n, &w->answer);
 	w->waits = verdict == NODE_WAIT;
-	if (verdict == NODE_DROP)
+	forget_last(f);
+	if (verdict == NODE_DROP) {
+		free(copy);
 		return;
+	}
+	f->last = copy;
+	f->last_bytes = n;
+	f->last_worker = worker;
+	f->last_answer = w->answer;
 	check_answer(&w->answer);
 	check_counters(&f->bed);
+	model_answer(f->model, copy, n, &w->answer);
 	if (instance && bed_instance(&w->answer))
 		*instance = bed_instance(&w->answer);
+}
+
+/* The packet before once more: the same answer. */
+static void twice_command(struct fuzz *f)
+{
+	struct waiting *w = place(f);
+
+	if (!f->last)
+		return;
+	execute(f, f->last_worker, f->last, f->last_bytes, &w->answer);
+	w->waits = w->answer.verdict == NODE_WAIT;
+	assert(w->answer.verdict != NODE_DROP);
+	check_answer(&w->answer);
+	check_counters(&f->bed);
+	model_answer(f->model, f->last, f->last_bytes, &w->answer);
+	model_twice(f->model, f->last, f->last_bytes, &f->last_answer, &w->answer);
+	forget_last(f);
 }
 
 static void add_op(struct fuzz *f, struct packet *p)
@@ -163,6 +212,8 @@ static void add_op(struct fuzz *f, struct packet *p)
 	uint32_t total = totals[size & 7], offset = (size >> 3) * 256u;
 
 	memset(value, size, sizeof(value));
+	f->values++;
+	memcpy(value, &f->values, sizeof(f->values));
 	switch (1 + code % 9) {
 	case ABAFT_OP_GET:
 		packet_get(p, key, key_bytes, size & 128 ? size : 0);
@@ -243,6 +294,7 @@ static void durable(struct fuzz *f, uint32_t worker, uint64_t n)
 			assert(f->waiting[i].answer.told == 1);
 			f->waiting[i].waits = false;
 			check_answer(&f->waiting[i].answer);
+			model_told(f->model, &f->waiting[i].answer);
 		}
 	check_counters(&f->bed);
 }
@@ -301,6 +353,47 @@ static uint32_t show(const struct bed *bed, struct shown *out)
 	return n;
 }
 
+/* M5. */
+static void check_shown(const struct fuzz *f, const struct shown *shown, uint32_t n)
+{
+	assert(n == model_visible(f->model));
+	for (uint32_t i = 0; i < n; i++) {
+		const struct shown *s = &shown[i];
+		struct model_value value;
+		uint64_t sum = 0;
+
+		assert(model_newest(f->model, s->key, s->key_bytes, &value));
+		assert(s->number.time == value.time && s->number.origin == value.origin);
+		assert(s->bytes == value.bytes);
+		if (!value.known)
+			continue;
+		if (value.bytes > VERSION_INLINE_BYTES)
+			sum = crc32c(value.data, value.bytes);
+		else
+			for (uint32_t k = 0; k < value.bytes; k++)
+				sum = sum * 31 + value.data[k];
+		assert(s->sum == sum);
+	}
+}
+
+/* A large value leaves memory: the n-th of those that are there. */
+static void evict_command(struct fuzz *f, uint32_t n)
+{
+	struct index *index = &f->bed.store->index;
+	uint64_t cursor = 0;
+	struct key *key;
+
+	while ((key = index_walk(index, &cursor, UINT64_MAX))) {
+		struct version *v = (struct version *)(uintptr_t)visible(key);
+
+		if (v && version_is_large(v) && version_value(v) && v->place != PLACE_NONE &&
+		    n-- == 0) {
+			bed_evict(f->bed.node[0], v);
+			return;
+		}
+	}
+}
+
 static void restart_command(struct fuzz *f)
 {
 	static struct shown before[KEYS_MAX], after[KEYS_MAX];
@@ -310,6 +403,8 @@ static void restart_command(struct fuzz *f)
 	if (f->restarts++ >= RESTARTS_MAX)
 		return;
 	n = show(&f->bed, before);
+	check_shown(f, before, n);
+	model_crash(f->model);
 	err = bed_restart(&f->bed);
 	assert(err == 0);
 	for (uint32_t i = 0; i < ANSWERS; i++)
@@ -358,6 +453,7 @@ static void end(struct fuzz *f)
 	for (uint32_t w = 0; w < WORKERS; w++)
 		assert(f->bed.node[w]->txns.open == 0);
 	n = show(&f->bed, left);
+	check_shown(f, left, n);
 	for (uint32_t i = 0; i < n; i++)
 		delete_key(f, &left[i]);
 	bed_ticks(&f->bed, 25);
@@ -373,10 +469,17 @@ static void command(struct fuzz *f)
 {
 	uint8_t c = u8(&f->in);
 
+	if (c % 8 == 2 && c >> 6 == 0) {
+		if (c >> 3 & 1)
+			evict_command(f, c >> 4 & 3);
+		else
+			twice_command(f);
+		return;
+	}
 	switch (c % 8) {
 	case 3:
 		raw_command(f);
-		break;
+		return;
 	case 4:
 		time_command(f);
 		break;
@@ -391,8 +494,9 @@ static void command(struct fuzz *f)
 		break;
 	default:
 		packet_command(f);
-		break;
+		return;
 	}
+	forget_last(f);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -411,11 +515,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f.bed.config.txns_max = 16;
 	f.bed.config.outcomes_max = 32;
 	bed_open(&f.bed);
+	f.model = model_create();
 	for (uint32_t w = 0; w < WORKERS; w++)
 		for (uint32_t i = 0; i < IDS; i++)
 			bed_id(&f.bed, w, f.id[w][i]);
 	for (uint32_t n = 0; n < COMMANDS_MAX && f.in.at < f.in.end; n++)
 		command(&f);
 	end(&f);
+	forget_last(&f);
+	model_destroy(f.model);
 	return 0;
 }
