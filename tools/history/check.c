@@ -6,24 +6,29 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "tools/command/command.h"
 #include "tools/history/model.h"
 
 static const char help[] =
 	"usage: abaft check [OPTION...] FILE...\n\n"
-	"Reads histories (of `abaft load --history`, `abaft demo`, or anything that writes the "
-	"format\n"
-	"in docs/history.md; one file or one for each process, judged together) and reports every\n"
-	"violation of read atomicity and of exactly-once, with how many transactions and pairs of\n"
-	"operations show it, and the first few in full. `-` reads standard input.\n\n"
-	"  -A, --allowed          print witnesses also of what read atomicity allows: lost "
-	"updates\n"
+	"Reads histories, all of them judged together: of `abaft load --history`, of `abaft demo`, "
+	"or\n"
+	"of anything else that writes the format in docs/history.md; also EDN, as Jepsen keeps "
+	"it.\n"
+	"Reports every violation of read atomicity and of exactly-once, and G0, G1a, G1b and G1c "
+	"by\n"
+	"name: how many transactions and instances show it, and the first few told step by step.\n"
+	"`-` reads standard input.\n\n"
+	"  -A, --allowed          tell witnesses also of what read atomicity allows: lost updates\n"
 	"                         and read skew\n"
-	"  -f, --final FILE       the state read after everything had stopped (`abaft load "
-	"--dump`):\n"
-	"                         acknowledged commits must be in it\n"
-	"  -n, --witnesses COUNT  print that many of each anomaly in full (default 3, up to 100)\n"
+	"  -E, --export-edn FILE  write the histories as EDN too, into a new file (only of files,\n"
+	"                         and not of what is EDN already)\n"
+	"  -f, --final FILE       the state read after everything had stopped, of\n"
+	"                         `abaft load --dump`: acknowledged commits must be in it\n"
+	"  -n, --witnesses COUNT  tell that many of each anomaly in full (default 3, up to 100)\n"
 	"  -w, --write FORMAT     write `text` (default) or `json`\n"
 	"  -h, --help             this text\n\n"
 	"exit codes: 0 clean, 1 anomalies found, 2 a file cannot be read or judged\n";
@@ -31,6 +36,7 @@ static const char help[] =
 static const struct option options[] = {
 	COMMAND_LONG_OPTIONS,
 	{"allowed", no_argument, NULL, 'A'},
+	{"export-edn", required_argument, NULL, 'E'},
 	{"final", required_argument, NULL, 'f'},
 	{"witnesses", required_argument, NULL, 'n'},
 	{NULL, 0, NULL, 0},
@@ -40,6 +46,7 @@ struct request {
 	const char *final;
 	uint64_t witnesses;
 	bool allowed;
+	const char *edn; /* file to write */
 };
 
 static int read_file(struct check *check, const char *path)
@@ -48,6 +55,37 @@ static int read_file(struct check *check, const char *path)
 
 	if (err)
 		fprintf(stderr, "abaft check: %s\n", check->error);
+	return err;
+}
+
+/* The histories, which have been read without complaint, as EDN into a new file. */
+static int write_edn(char **paths, int count, const struct request *request)
+{
+	const char *all[CHECK_FILES_MAX];
+	char error[256] = "";
+	size_t n = 0;
+	FILE *file;
+	int err;
+
+	for (int i = 0; i < count; i++)
+		all[n++] = paths[i];
+	if (request->final)
+		all[n++] = request->final;
+	file = fopen(request->edn, "wxe");
+	if (!file) {
+		err = -errno;
+		fprintf(stderr, "abaft check: %s: %s\n", request->edn, strerror(-err));
+		return err;
+	}
+	err = history_to_edn(all, n, file, error);
+	if (err)
+		fprintf(stderr, "abaft check: as EDN: %s\n", error);
+	if (fclose(file) != 0 && !err) {
+		err = -errno;
+		fprintf(stderr, "abaft check: %s: %s\n", request->edn, strerror(-err));
+	}
+	if (err)
+		unlink(request->edn);
 	return err;
 }
 
@@ -67,6 +105,11 @@ static int run(int argc, char **argv, const struct command_options *common,
 	}
 	if (!err && final) {
 		err = read_file(check, final);
+		if (err)
+			goto out;
+	}
+	if (!err && request->edn) {
+		err = write_edn(&argv[optind], argc - optind, request);
 		if (err)
 			goto out;
 	}
@@ -95,10 +138,12 @@ int command_check(int argc, char **argv)
 	int option, code;
 
 	optind = 0;
-	while ((option = getopt_long(argc, argv, COMMAND_SHORT_OPTIONS "Af:n:", options, NULL)) !=
+	while ((option = getopt_long(argc, argv, COMMAND_SHORT_OPTIONS "AE:f:n:", options, NULL)) !=
 	       -1) {
 		if (option == 'f') {
 			request.final = optarg;
+		} else if (option == 'E') {
+			request.edn = optarg;
 		} else if (option == 'A') {
 			request.allowed = true;
 		} else if (option == 'n') {

@@ -41,6 +41,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <abaft/abaft.h>
 
@@ -97,6 +98,11 @@ __attribute__((warn_unused_result)) int history_parse(const char *text, size_t l
 /* Parses the next operation: 1, 0 at the end, or -EBADMSG with *why set. */
 __attribute__((warn_unused_result)) int history_next(struct history_line *line,
 						     struct history_op *op, const char **why);
+
+/* Writes histories as EDN (edn_write.c): 0, or a negative errno with `error` set. Last lines that
+ * were cut short are left out. */
+__attribute__((warn_unused_result)) int history_to_edn(const char *const paths[], size_t count,
+						       FILE *out, char error[256]);
 
 /*
  * Writing. One writer per thread; several writers, also of several processes, may share a file.

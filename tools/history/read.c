@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * read.c - files of history into memory. Nothing in them is trusted: every refusal names the
- * file and the line.
+ * read.c - files of history into memory. Nothing in them is trusted: every refusal names the file
+ * and the line. Those in EDN are told apart here and left to edn_read.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/history/model.h"
+#include "tools/history/read.h"
 
 /* Keys are unescaped before they are compared. */
 #define KEY_BYTES_MAX 4096
@@ -115,8 +115,8 @@ static int add_part(struct check *check, const struct history_line *line, uint32
 	return err;
 }
 
-static int read_line(struct check *check, const char *text, size_t len, uint32_t number,
-		     const char **why)
+int check_read_line(struct check *check, const char *text, size_t len, uint32_t number,
+		    const char **why)
 {
 	uint32_t ops_at = (uint32_t)check->ops_count;
 	struct history_line line;
@@ -142,7 +142,7 @@ static int read_line(struct check *check, const char *text, size_t len, uint32_t
 	return check_list_add(&check->finals, &ops_at, sizeof(ops_at));
 }
 
-static int complain(struct check *check, const char *path, uint32_t line, int err, const char *why)
+int check_complain(struct check *check, const char *path, uint32_t line, int err, const char *why)
 {
 	if (err == -EBADMSG)
 		snprintf(check->error, sizeof(check->error), "%s:%" PRIu32 ": %s", path, line, why);
@@ -165,20 +165,51 @@ static int read_lines(struct check *check, FILE *file, const char *path, char *t
 		int err;
 
 		if (!fgets(text, HISTORY_LINE_BYTES_MAX + 1, file))
-			return ferror(file) ? complain(check, path, number, -EIO, "") : 0;
+			return ferror(file) ? check_complain(check, path, number, -EIO, "") : 0;
 		len = strlen(text); /* a NUL in a line cuts it, and is found out below */
 		if (len == 0 || text[len - 1] != '\n') {
 			if (feof(file)) { /* I2 of history.h */
 				check->torn_lines++;
 				return 0;
 			}
-			return complain(check, path, number, -EBADMSG,
-					"the line is too long, or holds a zero byte");
+			return check_complain(check, path, number, -EBADMSG,
+					      "the line is too long, or holds a zero byte");
 		}
-		err = read_line(check, text, len - 1, number, &why);
+		err = check_read_line(check, text, len - 1, number, &why);
 		if (err)
-			return complain(check, path, number, err, why);
+			return check_complain(check, path, number, err, why);
 	}
+}
+
+/* The rest of a file in EDN, all of it in memory while it is read. */
+static int read_edn(struct check *check, FILE *file, const char *name)
+{
+	char *text = NULL;
+	size_t len = 0, cap = 0, n;
+	int err = 0;
+
+	do {
+		err = check_grow((void **)&text, &cap, len + (1u << 16), 1);
+		n = err ? 0 : fread(text + len, 1, cap - len, file);
+		len += n;
+	} while (n);
+	if (!err && ferror(file))
+		err = -EIO;
+	err = err ? check_complain(check, name, 0, err, "")
+		  : check_read_edn(check, text, len, name);
+	free(text);
+	return err;
+}
+
+/* By its name, or by its first byte, which no line of ours begins with. */
+static bool is_edn(FILE *file, const char *name)
+{
+	size_t len = strlen(name);
+	int c = getc(file);
+
+	ungetc(c, file);
+	return (len > 4 && strcmp(name + len - 4, ".edn") == 0) ||
+	       (c > 0 && strchr("{[(;", c) != NULL);
 }
 
 /* Reads and closes the file. */
@@ -190,10 +221,11 @@ static int read_file(struct check *check, FILE *file, const char *name)
 
 	if (text && copy) {
 		check->files[check->file_count++] = copy;
-		err = read_lines(check, file, name, text);
+		err = is_edn(file, name) ? read_edn(check, file, name)
+					 : read_lines(check, file, name, text);
 	} else {
 		free(copy);
-		err = complain(check, name, 0, -ENOMEM, "");
+		err = check_complain(check, name, 0, -ENOMEM, "");
 	}
 	free(text);
 	fclose(file);
@@ -206,7 +238,7 @@ static int open_file(struct check *check, const char *path, const char *name)
 	int err;
 
 	if (check->file_count == CHECK_FILES_MAX)
-		return complain(check, name, 0, -E2BIG, "");
+		return check_complain(check, name, 0, -E2BIG, "");
 	file = fopen(path, "re");
 	if (!file) {
 		err = -errno;

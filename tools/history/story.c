@@ -39,8 +39,11 @@ __attribute__((format(printf, 2, 3))) static void say(struct story *story, const
 	if (story->count == STORY_STEPS_MAX)
 		return;
 	va_start(args, format);
-	vsnprintf(story->steps[story->count++], STORY_TEXT_MAX, format, args);
+	vsnprintf(story->steps[story->count], STORY_TEXT_MAX, format, args);
 	va_end(args);
+	if (story->steps[story->count][0] == 't')
+		story->steps[story->count][0] = 'T';
+	story->count++;
 }
 
 static void story_key(const struct check *check, uint32_t key, char text[STORY_TEXT_MAX])
@@ -60,13 +63,13 @@ static struct phrase key_of(const struct check *check, uint32_t key)
 	return phrase("%s", text);
 }
 
-/* "T3", or "the final state". */
+/* "T3", or "the reader of the final state". */
 static struct phrase name_of(struct story *story, uint32_t txn)
 {
 	uint32_t n = 0;
 
 	if (txn == CHECK_NONE)
-		return phrase("the final state");
+		return phrase("the reader of the final state");
 	while (n < story->txn_count && story->txns[n] != txn)
 		n++;
 	if (n == 2 * STORY_STEPS_MAX)

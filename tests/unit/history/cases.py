@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'lib'))
@@ -40,22 +41,51 @@ def wanted(path):
     return anomalies, allowed
 
 
+def check(abaft, *arguments):
+    """Exit code and report."""
+    done = subprocess.run([abaft, 'check', '-w', 'json', *arguments], capture_output=True,
+                          text=True, timeout=60, check=False)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f'{arguments}: {done.returncode}: {done.stderr}')
+    return done.returncode, json.loads(done.stdout)
+
+
+def round_trip(tap, abaft, path):
+    """Written as EDN and read back"""
+    with tempfile.TemporaryDirectory() as folder:
+        edn = os.path.join(folder, 'history.edn')
+        own, back = check(abaft, path, '--export-edn', edn), check(abaft, edn)
+    for _, report in own, back:
+        del report['witnesses']  # lines and names differ
+    tap.equal(back, own, f'{os.path.basename(path)}: the same after a way through EDN')
+
+
+def refusals(tap, abaft):
+    """What cannot be written as EDN"""
+    own = os.path.join(HERE, 'cases', 'fractured_forward.txt')
+    with tempfile.TemporaryDirectory() as folder:
+        edn, again = os.path.join(folder, 'a.edn'), os.path.join(folder, 'b.edn')
+        check(abaft, own, '-E', edn)
+        for what, source, target, reason in (
+                ('a file that is there', own, edn, 'File exists'),
+                ('from EDN', edn, again, 'as EDN: '),
+                ('from standard input', '-', again, 'as EDN: ')):
+            done = subprocess.run([abaft, 'check', source, '-E', target], capture_output=True,
+                                  input='', text=True, timeout=60, check=False)
+            tap.ok(done.returncode == 2 and reason in done.stderr, f'refused: {what}',
+                   done.returncode, done.stderr)
+
+
 def judge(tap, abaft, path):
     """A case"""
     name = os.path.basename(path)
-    done = subprocess.run([abaft, 'check', '-w', 'json', path], capture_output=True, text=True,
-                          timeout=60, check=False)
-    if done.returncode not in (0, 1):
-        tap.ok(False, f'{name}: can be read', done.stderr)
-        return
     anomalies, allowed = wanted(path)
-    report = json.loads(done.stdout)
+    code, report = check(abaft, path)
     tap.ok(counted(report['anomalies']) == anomalies, f'{name}: these anomalies and no others',
            str(counted(report['anomalies'])))
     tap.ok(counted(report['allowed']) == allowed, f'{name}: of what is allowed these and no others',
            str(counted(report['allowed'])))
-    tap.ok(done.returncode == (1 if anomalies else 0), f'{name}: the exit code says so',
-           str(done.returncode))
+    tap.equal(code, 1 if anomalies else 0, f'{name}: the exit code says so')
     steps = [step for witness in report['witnesses'] for step in witness['steps']]
     for step in comments(path, 'step'):
         tap.ok(step in steps, f'{name}: tells that {step}', '\n'.join(steps))
@@ -68,6 +98,9 @@ def main():
            'every case says what it must come to')
     for path in paths:
         tap.case(judge, sys.argv[1], path)
+        if path.endswith('.txt'):
+            tap.case(round_trip, sys.argv[1], path)
+    tap.case(refusals, sys.argv[1])
     tap.done()
 
 
