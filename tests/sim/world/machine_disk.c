@@ -41,7 +41,10 @@ static void fail_write(struct machine *m, struct sim_disk *disk)
 {
 	static const enum sim_file_call calls[] = {SIM_FILE_CREATE, SIM_FILE_APPEND,
 						   SIM_FILE_FINISH, SIM_FILE_REMOVE};
+	/* One by one: the order in which arguments are evaluated is the compiler's. */
 	uint32_t soon = 1 + (uint32_t)machine_roll(m, STREAM_DISK, 12);
+	enum sim_file_call call = calls[machine_roll(m, STREAM_DISK, 4)];
+	int error = machine_roll(m, STREAM_DISK, 2) ? -EIO : -ENOSPC;
 
 	switch (machine_roll(m, STREAM_DISK, 4)) {
 	case 0:
@@ -51,9 +54,7 @@ static void fail_write(struct machine *m, struct sim_disk *disk)
 		sim_disk_fail_sync(disk, soon);
 		break;
 	default:
-		sim_files_fail(m->bed.files, calls[machine_roll(m, STREAM_DISK, 4)],
-			       1 + (uint32_t)machine_roll(m, STREAM_DISK, 3),
-			       machine_roll(m, STREAM_DISK, 2) ? -EIO : -ENOSPC);
+		sim_files_fail(m->bed.files, call, 1 + soon % 3, error);
 	}
 }
 
