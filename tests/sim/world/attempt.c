@@ -25,6 +25,9 @@
 /* A function starts, and works between two rounds, for up to so long. */
 #define START_US 500
 #define WORK_US	 300
+#define WAIT_US	 3000
+/* When the world heals nobody is slow any more. */
+#define SLOW_US	 20000
 /* The longest tag: its id, numbers, time and key. */
 #define TAG_ROOM 128
 
@@ -67,7 +70,7 @@ static struct run_op *add(struct run *run, char kind, const char *key, uint32_t 
 			      .number = {run->step, run->attempt, run->ops_count + 1},
 			      .result = {.status = ABAFT_SKIPPED},
 			      .bytes = bytes};
-	strcpy(op->key, key);
+	snprintf(op->key, sizeof(op->key), "%s", key);
 	if (bytes) {
 		op->value = malloc(bytes);
 		if (!op->value)
@@ -151,7 +154,7 @@ static uint64_t pause_of(struct attempt *attempt)
 				    ? run_roll(run, 50000)
 				    : run_roll(run, deadline_us ? 2 * deadline_us : 4000000);
 	}
-	return world->healing && pause_us > 1000000 ? 1000000 : pause_us;
+	return world->healing && pause_us > SLOW_US ? SLOW_US : pause_us;
 }
 
 static int prepare(struct attempt *attempt, struct run_op *op)
@@ -389,10 +392,12 @@ static void send_round(void *arg)
 	struct run *run = &attempt->run;
 	int err = attempt->txn ? 0 : begin(attempt);
 
-	if (err == ABAFT_BUSY) { /* the client has no place for one more */
+	if (err ==
+	    ABAFT_BUSY) { /* the client has no place for one more: the next one that is free */
 		attempt->start_us = 0;
-		run->commits = run->aborts = false;
-		end(attempt, err, HISTORY_FAILED);
+		event_set(&world_of(attempt)->events, &attempt->event,
+			  world_of(attempt)->events.now_us + 500 + run_roll(run, WAIT_US),
+			  send_round, attempt);
 		return;
 	}
 	attempt->sent_us = world_of(attempt)->events.now_us;

@@ -16,6 +16,9 @@
 #include "tests/sim/world/world.h"
 
 #define HEAL_US	      1000000
+/* No more requests at a time for each client; then they queue up outside. */
+#define OPEN_MAX      14
+#define FULL_US	      700
 #define PAUSE_US_MAX  1000000
 /* Once in so many rounds the client that sends it dies, at the latest then. */
 #define DEATHS	      120
@@ -288,10 +291,20 @@ static void arrive(void *arg)
 {
 	struct platform *platform = arg;
 	struct world *world = platform->world;
-	uint32_t number = platform->arrived++;
-	struct chain *chain = &platform->chains[number];
+	struct chain *chain = &platform->chains[platform->arrived];
+	uint32_t number = platform->arrived;
 	uint64_t pause_us;
 
+	if (world->healing) { /* what has not come by now does not come */
+		platform->arrived = world->plan.requests;
+		return;
+	}
+	if (platform->open >= OPEN_MAX * world->plan.clients) {
+		event_set(&world->events, &platform->arrival, world->events.now_us + FULL_US,
+			  arrive, platform);
+		return;
+	}
+	platform->arrived++;
 	pause_us = chain_roll(chain, 2 * (uint64_t)world->plan.rate_us + 1);
 	if (platform->arrived < world->plan.requests)
 		event_set(&world->events, &platform->arrival, world->events.now_us + pause_us,
@@ -326,7 +339,7 @@ static void look(void *arg)
 			  platform);
 		return;
 	}
-	for (uint32_t i = 0; i < platform->arrived; i++)
+	for (uint32_t i = 0; i < world->plan.requests; i++)
 		heal(&platform->chains[i]);
 }
 
@@ -418,7 +431,8 @@ void platform_print_open(const struct platform *platform)
 		const struct chain *chain = &platform->chains[i];
 		const struct attempt *attempt;
 
-		if (chain->state == CHAIN_CLOSED || platform->world->options.quiet)
+		if (chain->state == CHAIN_CLOSED || chain->state == CHAIN_COMING ||
+		    platform->world->options.quiet)
 			continue;
 		fprintf(stderr, "request %u (%s): %s, at step %u of %u, %u running, %u tries\n", i,
 			chain->request.load->name,
