@@ -297,9 +297,12 @@ static enum history_outcome outcome_of(struct attempt *attempt, int err)
 	return HISTORY_FAILED;
 }
 
-/* Nobody's request is wrong, so nobody may be told that it is. */
+/* Nobody's request is wrong, so nobody may be told that it is. But an answer that says nothing may
+ * be a forged one (forge.c, I3). */
 static void check_error(const struct attempt *attempt, int err)
 {
+	if (err == ABAFT_PROTOCOL && world_of(attempt)->plan.faults >> WORLD_FORGE & 1)
+		return;
 	switch (err) {
 	case ABAFT_SKIPPED:
 	case ABAFT_NOT_FOUND:
