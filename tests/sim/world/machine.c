@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine.c - see machine.h. What a node is like follows from the run's plan and STREAM_PLAN. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dataplane/core/node.h"
 #include "tests/sim/world/arena.h"
@@ -32,10 +34,10 @@ static void plan_tables(struct machine *m)
 	bool tight = plans(m, WORLD_TIGHT);
 
 	bed->keys_max = 16384;
-	bed->txns_max = tight ? 4u << plan_roll(m, 4) : 256;
+	bed->txns_max = tight ? 16u << plan_roll(m, 4) : WORLD_REQUESTS_MAX;
 	bed->outcomes_max = tight ? 64u << plan_roll(m, 4) : 2 * WORLD_REQUESTS_MAX;
 	bed->memory_bytes = (uint64_t)(tight ? 24 : 64) << 20;
-	bed->deadline_ms = 1000u << plan_roll(m, 5);
+	bed->deadline_ms = ABAFT_TXN_DEADLINE_MS_DEFAULT;
 	bed->cache_bytes = plans(m, WORLD_TINY_CACHE) ? 4096 : 0;
 	bed->map = arena_map;
 	bed->unmap = arena_unmap;
@@ -171,6 +173,41 @@ void machine_restart(struct machine *m, uint32_t how)
 		if (!events_step(&m->world->events, until_us))
 			world_fail(m->world, "stop", "an orderly end does not end");
 	machine_count_faults(m);
+}
+
+static const struct {
+	const char *name;
+	size_t at;
+} node_counter[] = {
+#define COUNTER(name, text) {#name, offsetof(struct node_counters, name)},
+	ABAFT_NODE_COUNTERS(COUNTER)
+#undef COUNTER
+};
+
+static void print_worker(const struct machine_worker *w, struct node *node)
+{
+	const uint8_t *counters = (const uint8_t *)node_counters(node);
+
+	printf("# worker %u:", w->number);
+	for (size_t i = 0; i < sizeof(node_counter) / sizeof(node_counter[0]); i++) {
+		uint64_t value;
+
+		memcpy(&value, counters + node_counter[i].at, sizeof(value));
+		if (value)
+			printf(" %s %llu", node_counter[i].name, (unsigned long long)value);
+	}
+	if (w->port)
+		printf(", frames waiting %u, held %u", port_sim_waiting(w->port),
+		       port_sim_held(w->port));
+	printf("\n");
+}
+
+void machine_print(const struct machine *m)
+{
+	if (m->state == MACHINE_DOWN)
+		printf("# the node is down\n");
+	for (uint32_t i = 0; m->state != MACHINE_DOWN && i < m->bed.workers; i++)
+		print_worker(&m->worker[i], m->bed.node[i]);
 }
 
 bool machine_is_up(const struct machine *m)

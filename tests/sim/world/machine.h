@@ -48,5 +48,7 @@ bool machine_is_idle(const struct machine *machine);
 /* Failed logs, full disks, failed reads may have come: a request may be given up for that reason.
  */
 bool machine_had_faults(const struct machine *machine);
+/* What its workers have counted in this life, where it is not 0, for who looks for a reason. */
+void machine_print(const struct machine *machine);
 
 #endif

@@ -53,6 +53,8 @@ void world_fail(struct world *world, const char *rule, const char *format, ...)
 	if (!world->options.quiet)
 		fprintf(stderr, "seed %" PRIu64 ", at %" PRIu64 ".%06" PRIu64 " s: %s: %s\n",
 			world->options.seed, at_us / 1000000, at_us % 1000000, rule, reason);
+	if (world->options.verbose)
+		machine_print(world->machine);
 	fflush(stdout);
 	_exit(WORLD_FAILED);
 }
