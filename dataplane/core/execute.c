@@ -10,6 +10,8 @@
  *     expiry no packet of the old instance can find the id again, so no part of a transaction is
  *     ever committed without the rest (P5).
  * E3. The first operation that fails ends the packet: a COMMIT never follows a failed PUT.
+ * E4. UNKNOWN_TXN says that nothing of the transaction was or will be visible. Of an id whose
+ *     outcome may have left the table nobody knows that: it is EXPIRED.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,16 +27,23 @@ static void result(struct execution *x, uint8_t code, uint16_t status)
 	answer_result(x->answer, code, status, 0, no_number, 0, 0, 0);
 }
 
+/* An id so old that its outcome may have left the table. */
+static bool id_expired(const struct node *node, const uint8_t id[16])
+{
+	uint64_t ms = txn_id_ms(id);
+
+	return ms <= node->outcomes.horizon_ms ||
+	       ms + node->config.window_ms < node->now.wall_us / 1000;
+}
+
 /* Why an id without transaction and outcome may not begin one; OK if it may. */
 static uint16_t id_status(struct node *node, const uint8_t id[16])
 {
-	uint64_t now_ms = node->now.wall_us / 1000, ms = txn_id_ms(id);
-
-	if (ms > now_ms + node->config.skew_ms) {
+	if (txn_id_ms(id) > node->now.wall_us / 1000 + node->config.skew_ms) {
 		node->counters.refused_skew++;
 		return ABAFT_CLOCK_SKEW;
 	}
-	if (ms <= node->outcomes.horizon_ms || ms + node->config.window_ms < now_ms) {
+	if (id_expired(node, id)) {
 		node->counters.refused_expired++;
 		return ABAFT_EXPIRED;
 	}
@@ -117,6 +126,9 @@ static uint16_t enter(struct execution *x)
 		status = open_txn(x);
 		if (status != ABAFT_OK)
 			return status;
+	} else if (id_expired(x->node, r->txn)) { /* not UNKNOWN: it may have committed (E4) */
+		x->node->counters.refused_expired++;
+		return ABAFT_EXPIRED;
 	} else {
 		goto unknown;
 	}
@@ -452,7 +464,6 @@ static void answer_outcome(struct execution *x, const struct outcome *o)
 
 static void answer_status(struct execution *x, const struct outcome *o)
 {
-	uint64_t ms = txn_id_ms(x->request->txn);
 	uint16_t status = ABAFT_UNKNOWN_TXN;
 
 	x->node->counters.statuses++;
@@ -462,8 +473,7 @@ static void answer_status(struct execution *x, const struct outcome *o)
 		status = x->txn->state == TXN_OPEN	? ABAFT_OK
 			 : x->txn->state == TXN_PENDING ? ABAFT_IN_PROGRESS
 							: ABAFT_LOG_FAILED;
-	else if (ms <= x->node->outcomes.horizon_ms ||
-		 ms + x->node->config.window_ms < x->node->now.wall_us / 1000)
+	else if (id_expired(x->node, x->request->txn))
 		status = ABAFT_EXPIRED;
 	answer_result(x->answer, ABAFT_OP_STATUS, status, 0, o ? o->number : no_number, 0, 0, 0);
 }

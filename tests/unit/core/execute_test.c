@@ -292,7 +292,8 @@ static void ids_out_of_the_window_are_refused(void **state)
 	assert_int_equal(bed_counters(&bed, 0)->refused_expired, 1);
 }
 
-/* O2 seen from outside: an id whose outcome may have been forgotten is not run again. */
+/* O2 seen from outside: an id whose outcome may have been forgotten is not run again. E4: nor is
+ * anybody told that nothing of it was committed. */
 static void forgotten_outcomes_are_not_run_again(void **state)
 {
 	static struct client first;
@@ -308,6 +309,7 @@ static void forgotten_outcomes_are_not_run_again(void **state)
 	}
 	bed_run(&bed, 0, &first.p, &c.answer);
 	assert_int_equal(bed_status(&c.answer, 0), ABAFT_EXPIRED);
+	assert_int_equal(commit(&first), ABAFT_EXPIRED);
 	assert_int_equal(bed.log[0].count, 257);
 }
 
