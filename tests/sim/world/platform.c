@@ -158,6 +158,16 @@ static void give_up(struct chain *chain, int err)
 	chain_ended(chain);
 }
 
+/* What failed before the world healed does not count. */
+static bool used_up(struct chain *chain)
+{
+	if (chain->platform->world->healing && !chain->healed) {
+		chain->healed = true;
+		chain->tries = 0;
+	}
+	return chain->tries > PLATFORM_ATTEMPTS_MAX;
+}
+
 /* What the step's last attempt was told says what is done next. */
 static void proceed(struct chain *chain, struct attempt *attempt, int err)
 {
@@ -174,7 +184,7 @@ static void proceed(struct chain *chain, struct attempt *attempt, int err)
 	if (err == ABAFT_OK) {
 		chain->done[chain->at++] = attempt;
 		soon(chain, chain_roll(chain, 500));
-	} else if (err == ABAFT_EXPIRED || chain->tries > PLATFORM_ATTEMPTS_MAX) {
+	} else if (err == ABAFT_EXPIRED || used_up(chain)) {
 		give_up(chain, err);
 	} else {
 		if (abaft_retry_of(err) == ABAFT_RETRY_RESTART)
@@ -235,10 +245,6 @@ static void next_attempt(void *arg)
 	struct chain *chain = arg;
 	struct world *world = chain->platform->world;
 
-	if (world->healing && !chain->healed) {
-		chain->healed = true;
-		chain->tries = 0;
-	}
 	if (chain->state == CHAIN_ENDED && !chain->repeats) {
 		world_fault(world, WORLD_RERUN);
 		chain->repetitions--;
