@@ -52,6 +52,12 @@ def cold_read(tap, build):
          f'{HERE}/cold_read', build, '--smoke')
 
 
+def check(tap, build):
+    """Judging histories"""
+    runs(tap, 'check_bench', ('clean          1000 transactions', 'circle         1000 '),
+         f'{build}/bench/check_bench', '1000')
+
+
 def main():
     build = sys.argv[1]
     reason = missing()
@@ -69,6 +75,7 @@ def main():
     tap.case(restart, build)
     tap.case(clean, build)
     tap.case(cold_read, build)
+    tap.case(check, build)
     tap.done()
 
 

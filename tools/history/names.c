@@ -36,18 +36,21 @@ const void *check_names_get(const struct check_names *names, uint32_t number, si
 }
 
 /* The slot that holds the name, or the free one where it belongs. */
-static uint32_t *slot_of(const struct check_names *names, const void *name, size_t bytes)
+static struct check_slot *slot_of(const struct check_names *names, const void *name, size_t bytes,
+				  uint64_t hash)
 {
-	uint32_t at = (uint32_t)XXH3_64bits(name, bytes) & (names->slots - 1);
+	uint32_t at = (uint32_t)hash & (names->slots - 1);
 
 	for (;; at = (at + 1) & (names->slots - 1)) {
-		uint32_t *slot = &names->table[at];
+		struct check_slot *slot = &names->table[at];
 		const void *other;
 		size_t other_bytes;
 
-		if (*slot == UINT32_MAX)
+		if (slot->number == UINT32_MAX)
 			return slot;
-		other = check_names_get(names, *slot, &other_bytes);
+		if (slot->hash != hash >> 32)
+			continue;
+		other = check_names_get(names, slot->number, &other_bytes);
 		if (other_bytes == bytes && memcmp(other, name, bytes) == 0)
 			return slot;
 	}
@@ -56,7 +59,7 @@ static uint32_t *slot_of(const struct check_names *names, const void *name, size
 static int rehash(struct check_names *names)
 {
 	uint32_t slots = names->slots ? names->slots * 2 : 1024;
-	uint32_t *table = malloc(slots * sizeof(*table));
+	struct check_slot *table = malloc(slots * sizeof(*table));
 
 	if (!table)
 		return -ENOMEM;
@@ -67,22 +70,24 @@ static int rehash(struct check_names *names)
 	for (uint32_t i = 0; i < names->count; i++) {
 		size_t bytes;
 		const void *name = check_names_get(names, i, &bytes);
+		uint64_t hash = XXH3_64bits(name, bytes);
 
-		*slot_of(names, name, bytes) = i;
+		*slot_of(names, name, bytes, hash) = (struct check_slot){i, (uint32_t)(hash >> 32)};
 	}
 	return 0;
 }
 
 int check_names_add(struct check_names *names, const void *name, size_t bytes, uint32_t *number)
 {
-	uint32_t *slot;
+	uint64_t hash = XXH3_64bits(name, bytes);
+	struct check_slot *slot;
 	uint64_t at;
 
 	if (names->count >= names->slots / 4 * 3 && rehash(names))
 		return -ENOMEM;
-	slot = slot_of(names, name, bytes);
-	if (*slot != UINT32_MAX) {
-		*number = *slot;
+	slot = slot_of(names, name, bytes, hash);
+	if (slot->number != UINT32_MAX) {
+		*number = slot->number;
 		return 0;
 	}
 	if (names->count == NAMES_MAX)
@@ -95,7 +100,8 @@ int check_names_add(struct check_names *names, const void *name, size_t bytes, u
 	memcpy(names->text + at, name, bytes);
 	names->start[names->count] = at;
 	names->start[names->count + 1] = at + bytes;
-	*number = *slot = names->count++;
+	slot->hash = (uint32_t)(hash >> 32);
+	*number = slot->number = names->count++;
 	return 0;
 }
 

@@ -10,11 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A slot that is free has the number UINT32_MAX. */
+struct check_slot {
+	uint32_t number;
+	uint32_t hash; /* the upper half: most names that are not the one need not be looked at */
+};
+
 /* Zero it before use; free with check_names_free(). */
 struct check_names {
 	uint32_t count;
 	uint32_t slots; /* of table: a power of two, at most three quarters full */
-	uint32_t *table;
+	struct check_slot *table;
 	uint64_t *start; /* of each name in text; start[count] is the end of the last */
 	size_t start_cap;
 	char *text;
