@@ -11,6 +11,8 @@
  *     steps ended well.
  * I3. A step that ended well and was gone on from is part of the line of who went on; it
  *     needs none of its own.
+ * I4. Who began when it was known to be committed did not commit it, whatever he was told (EXPIRED,
+ *     once the node has forgotten it), and whatever he sent.
  */
 #include "tests/sim/world/judge.h"
 
@@ -186,21 +188,35 @@ static int told_compare(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
-/* I1, I2 */
+/* When it was first told that it is committed. */
+static uint64_t known_us(const struct told *told, size_t count)
+{
+	uint64_t us = UINT64_MAX;
+
+	for (size_t i = 0; i < count; i++)
+		if ((told[i].outcome == HISTORY_COMMITTED || told[i].outcome == HISTORY_REPEATED) &&
+		    told[i].end_us < us)
+			us = told[i].end_us;
+	return us;
+}
+
+/* I1, I2, I4 */
 static void resolve(struct told *told, size_t count)
 {
 	uint32_t outcomes[HISTORY_OUTCOMES] = {0}, senders = 0;
+	uint64_t known = known_us(told, count);
 	struct told *sender = NULL;
 	struct abaft_version version = {0};
 
 	for (size_t i = 0; i < count; i++) {
-		enum history_outcome outcome = told[i].outcome;
-
-		outcomes[outcome]++;
+		if (told[i].start_us > known && told[i].outcome == HISTORY_UNKNOWN)
+			told[i].outcome = HISTORY_FAILED;
+		outcomes[told[i].outcome]++;
 		if (told[i].version.time)
 			version = told[i].version;
-		if (outcome == HISTORY_UNKNOWN ||
-		    (outcome == HISTORY_REPEATED && told[i].sent_commit)) {
+		if (told[i].start_us <= known &&
+		    (told[i].outcome == HISTORY_UNKNOWN ||
+		     (told[i].outcome == HISTORY_REPEATED && told[i].sent_commit))) {
 			sender = &told[i];
 			senders++;
 		}
