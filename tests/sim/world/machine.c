@@ -11,6 +11,8 @@
 
 #define PORT_ROOM	1024
 #define PORT_ROOM_TIGHT 16
+/* What clients can have open, and as many that nobody goes on with. */
+#define TXNS_MAX	1024
 #define CLOCK_OFF_US	2000000
 #define CLOCK_FAR_US	8000000 /* beyond ABAFT_CLOCK_SKEW_MS */
 #define DRIFT_PPM	2000
@@ -34,7 +36,7 @@ static void plan_tables(struct machine *m)
 	bool tight = plans(m, WORLD_TIGHT);
 
 	bed->keys_max = 16384;
-	bed->txns_max = tight ? 16u << plan_roll(m, 4) : WORLD_REQUESTS_MAX;
+	bed->txns_max = tight ? 16u << plan_roll(m, 4) : TXNS_MAX;
 	bed->outcomes_max = tight ? 64u << plan_roll(m, 4) : 2 * WORLD_REQUESTS_MAX;
 	bed->memory_bytes = (uint64_t)(tight ? 24 : 64) << 20;
 	bed->deadline_ms = ABAFT_TXN_DEADLINE_MS_DEFAULT;
