@@ -87,8 +87,9 @@ static void tell_fate(struct check *check, struct check_txn *txn)
 		txn->fate = CHECK_UNDECIDED;
 	else
 		txn->fate = CHECK_DROPPED;
-	/* An attempt that took effect but left no line may have committed at any time. */
-	if (outcome[HISTORY_REPEATED] && !outcome[HISTORY_UNKNOWN] && !outcome[HISTORY_COMMITTED])
+	/* Of the lines that are not known to have taken effect it may be any, or one never written:
+	 * it may have committed at any time. */
+	if (outcome[HISTORY_REPEATED] && !outcome[HISTORY_COMMITTED])
 		commit_from_us = 0;
 	txn->commit_from_us = commit_from_us == UINT64_MAX ? 0 : commit_from_us;
 }

@@ -241,6 +241,10 @@ static void dirty_and_aborted(void **state)
 	clean("T " ID(1) " c all 0 2 3 unknown - w,x,0.0.1,0\n"
 			 "T " ID(1) " c all 1 5 6 repeated 10.1 w,x,0.1.1,0\n" T(
 				 2, "1 4 committed -", R("x", "10.1", 1, "0.0.1")));
+	/* Nor need it be the one without an answer: that one may have come when all was over. */
+	clean("T " ID(1) " c all 0 1 5 repeated 10.1 w,x,0.0.1,0\n"
+			 "T " ID(1) " c all 1 6 7 unknown - w,x,0.1.1,0\n" T(
+				 2, "3 4 committed -", R("x", "10.1", 1, "0.0.1")));
 	/* The step that commits counts, not the first. */
 	expect(S(1, 0, 0, "1 2 open -", W("x", "0.0.1")) S(1, 1, 0, "5 6 committed 10.1", "")
 		       T(2, "3 4 committed -", R("x", "10.1", 1, "0.0.1")),
