@@ -7,6 +7,7 @@
  *
  * It ends for the plan's reasons, or because a log has failed: then the operator restarts it.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "dataplane/core/node.h"
@@ -327,6 +328,14 @@ void machine_end_life(void *arg)
 	}
 }
 
+/* A worker's log, or the one that cleaning writes: without that no room is ever given back. */
+static bool log_has_failed(const struct machine *m)
+{
+	int kept = log_error(m->bed.log[ABAFT_LOG_KEPT]);
+
+	return m->group.log_failed || (kept && kept != -ENOSPC);
+}
+
 bool machine_look(struct machine *m)
 {
 	if (m->cutting && machine_disk_is_dead(m)) {
@@ -334,7 +343,7 @@ bool machine_look(struct machine *m)
 		machine_crash(m, true, down_us(m));
 		return true;
 	}
-	if (m->group.log_failed && !m->end_planned && !m->cutting && m->state == MACHINE_UP) {
+	if (m->state == MACHINE_UP && !m->end_planned && !m->cutting && log_has_failed(m)) {
 		world_note(m->world, "node: a log has failed");
 		m->end_planned = true;
 		m->end = machine_roll(m, STREAM_CRASH, 3) ? END_STOP : END_KILL;
