@@ -31,7 +31,7 @@
 /* Of a value only its tag counts; with keys as short as the platform's none is longer. */
 #define VALUE_BYTES 256
 /* Reads and acknowledged writes of which one may be left unjudged. */
-#define JUDGED_OF   100
+#define JUDGED_OF   10
 
 struct step_run {
 	uint16_t step, attempt;
