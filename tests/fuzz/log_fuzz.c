@@ -17,6 +17,7 @@
 #include "dataplane/log/format.h"
 #include "dataplane/log/recover.h"
 #include "dataplane/log/repair.h"
+#include "tests/fuzz/mend.h"
 #include "tests/lib/logdev_sim.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -41,46 +42,13 @@ static const struct log_config config = {
 	.sync = true,
 };
 
-static void mend_record(uint8_t *at, size_t left)
-{
-	struct record_header record;
-
-	memcpy(&record, at, sizeof(record));
-	if (record.bytes > left - sizeof(record))
-		return;
-	record.data_crc = format_crc(at + sizeof(record), record.bytes);
-	record.header_crc =
-		format_crc((uint8_t *)&record, offsetof(struct record_header, header_crc));
-	memcpy(at, &record, sizeof(record));
-}
-
-/* Gives a block that begins like a group what only a real one has. */
-static void mend(uint8_t *segment, uint32_t number, uint32_t block, bool payload)
-{
-	uint8_t *at = segment + block * ABAFT_LOG_BLOCK_BYTES;
-	uint32_t left = (BLOCKS - block) * ABAFT_LOG_BLOCK_BYTES - LOG_GROUP_HEADER_BYTES;
-	struct group_header header;
-
-	memcpy(&header, at, sizeof(header));
-	if (header.magic != LOG_MAGIC)
-		return;
-	header.version = LOG_FORMAT;
-	memcpy(header.node_id, config.node_id, sizeof(header.node_id));
-	header.log = config.number;
-	header.segment = number;
-	header.block = block;
-	header.segment_blocks = BLOCKS;
-	header.payload_bytes %= left + 1;
-	if (payload && header.payload_bytes >= LOG_RECORD_HEADER_BYTES)
-		mend_record(at + LOG_GROUP_HEADER_BYTES, header.payload_bytes);
-	header.payload_crc = format_crc(at + LOG_GROUP_HEADER_BYTES, header.payload_bytes);
-	header.header_crc =
-		format_crc((uint8_t *)&header, offsetof(struct group_header, header_crc));
-	memcpy(at, &header, sizeof(header));
-}
-
 static void load(struct sim_disk *disk, uint8_t choice, const uint8_t *data, size_t size)
 {
+	const struct mend_log mended = {.node_id = config.node_id,
+					.number = config.number,
+					.segment_blocks = BLOCKS,
+					.payload = choice & CHOOSE_MEND_PAYLOAD};
+
 	for (uint32_t number = 0; number < SEGMENTS && size > 0; number++) {
 		size_t bytes = size < SEGMENT_BYTES ? size : SEGMENT_BYTES;
 		uint64_t there;
@@ -90,7 +58,7 @@ static void load(struct sim_disk *disk, uint8_t choice, const uint8_t *data, siz
 		segment = sim_disk_segment(disk, number, &there);
 		memcpy(segment, data, bytes);
 		for (uint32_t block = 0; choice & CHOOSE_MEND && block < BLOCKS; block++)
-			mend(segment, number, block, choice & CHOOSE_MEND_PAYLOAD);
+			mend_group(&mended, segment, number, block, BLOCKS);
 		data += bytes;
 		size -= bytes;
 	}
