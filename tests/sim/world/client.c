@@ -168,7 +168,8 @@ static void life_begin(struct sim_client *client)
 	*shared = (struct txn_shared){
 		.workers = 1, .generation = (uint32_t)(random >> 32), .random = random | 1};
 	client->random = mix(random);
-	shared->timeout_us = roll(client, 4) ? 5000000 : 300000 + roll(client, 2000000);
+	/* No less than a large value takes, part by part. */
+	shared->timeout_us = roll(client, 4) ? 5000000 : 1500000 + roll(client, 1500000);
 	shared->resend_us = roll(client, 2) ? 5000 : 500 << roll(client, 8);
 	shared->window = roll(client, 2) ? 16 : 1 + (uint32_t)roll(client, 16);
 	shared->packet_bytes = ABAFT_PACKET_BYTES_MAX;
