@@ -6,6 +6,7 @@ import subprocess
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 ANSWER_S = 60
+ADDRESS = os.environ.get('ABAFT_ADDRESS', '127.0.0.1')
 FAULTS = ('lost', 'partial', 'mixed', 'undead', 'contradicts', 'twice', 'fractured', 'dirty',
           'errors')
 
@@ -18,7 +19,7 @@ def bad(checked):
 class Storm:
     def __init__(self, seed, *more):
         program = os.environ.get('ABAFT_STORM', f'{ROOT}/build/tests/crash/storm')
-        self.process = subprocess.Popen([program, '127.0.0.1', '7400', str(seed), *more],
+        self.process = subprocess.Popen([program, ADDRESS, '7400', str(seed), *more],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def say(self, word):

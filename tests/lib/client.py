@@ -11,6 +11,7 @@ OK, NOT_FOUND, BUSY, TOO_LARGE, UNKNOWN_TXN = 0, 1, 3, 5, 6
 NO_SPACE, TIMEOUT, INVALID = 15, 64, 65
 UNKNOWN, OPEN, COMMITTED, ABORTED = range(4)
 CONTEXT_BYTES = 96
+ADDRESS = os.environ.get('ABAFT_ADDRESS', '127.0.0.1')
 
 
 class Id(c.Structure):
@@ -113,7 +114,7 @@ class Txn:
 
 
 class Client:
-    def __init__(self, address='127.0.0.1', port=7400, **config):
+    def __init__(self, address=ADDRESS, port=7400, **config):
         self.config = Config(address=address.encode(), port=port, **config)
         self.handle = c.c_void_p()
         err = lib.abaft_open(c.byref(self.handle), c.byref(self.config))

@@ -7,6 +7,8 @@ import socket
 import struct
 import time
 
+ADDRESS = os.environ.get('ABAFT_ADDRESS', '127.0.0.1')  # where nodes are, if nothing is said
+ADDRESS6 = os.environ.get('ABAFT_ADDRESS6', '::1')
 MAGIC = b'ABFT'
 REQUEST, ANSWER = 1, 2
 OPEN, REFUSED = 1, 2
@@ -103,7 +105,7 @@ class Peer:
     """A UDP socket towards one node."""
     info_bytes = 1024  # of its text, in one packet
 
-    def __init__(self, address='127.0.0.1', port=7400, workers=1):
+    def __init__(self, address=ADDRESS, port=7400, workers=1):
         family = socket.AF_INET6 if ':' in address else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)

@@ -3,43 +3,15 @@
 """A port whose whole device is the node's (a TAP device stands for a NIC): no kernel answers for
 it, so the node answers ARP, neighbour solicitations and pings itself."""
 import os
-import select
 import socket
-import struct
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 from node import Node, enter_namespace, missing, run  # noqa: E402
+from ping import ping  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 import wire  # noqa: E402
-
-
-def checksum(data):
-    total = sum(struct.unpack(f'!{len(data) // 2}H', data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def ping(address, timeout_s=2):
-    """True when an echo answer with our bytes comes back."""
-    six = ':' in address
-    body = b'abaft says hello'
-    with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW,
-                       socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP) as raw:
-        head = struct.pack('!BBHHH', 128 if six else 8, 0, 0, 77, 1)
-        if not six:  # the kernel does ICMPv6's
-            head = head[:2] + struct.pack('!H', checksum(head + body)) + head[4:]
-        raw.sendto(head + body, (address, 0))
-        end = time.monotonic() + timeout_s
-        while select.select([raw], [], [], max(0, end - time.monotonic()))[0]:
-            data = raw.recv(2048)
-            if not six:
-                data = data[(data[0] & 15) * 4:]
-            if data[0] == (129 if six else 0) and data[4:] == head[4:] + body:
-                return True
-    return False
 
 
 def owned(tap):
