@@ -24,7 +24,7 @@ from tally import Tally, read
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILDS = os.path.join(ROOT, 'build-check')
 BUILD_TIMEOUT_S = 900
-SUITE_TIMEOUT_S = 1800
+SUITE_TIMEOUT_S = 2700
 OUTPUT_LINES = 60  # of a failing case
 PROGRESS = re.compile(r'\[\d+/\d+\] ')  # ninja's
 
