@@ -5,7 +5,9 @@
  * A history is a row of maps (or one vector of them), an operation's invocation and its completion
  * each, told apart by :process. What edn_write.c wrote has keys of ours (:abaft/...) beside
  * Jepsen's and comes back unchanged. Anything else is a foreign history: transactions over
- * registers with unique values, [:r key value] and [:w key value]. Both become lines of our own
+ * registers with unique values, [:r key value] and [:w key value], or over lists, [:append key
+ * element] and
+ * [:r key [element ...]] (edn_list.c). Both become lines of our own
  * format, so that there is one set of rules and refusals. docs/history.md says what becomes what.
  *
  * I1. Two passes: the first finds the maps and pairs them, the second makes lines. Only places in
@@ -19,6 +21,7 @@
 #include <string.h>
 
 #include "tools/history/edn.h"
+#include "tools/history/edn_list.h"
 #include "tools/history/read.h"
 
 #define MAPS_MAX (1u << 30)
@@ -83,6 +86,7 @@ struct reading {
 	struct check *check;
 	struct check_list events, pairs, writes;
 	struct check_names processes, values;
+	struct edn_lists lists;
 	struct check_list open; /* uint32_t: pair + 1 that a process has open */
 	bool timed;		/* every event has a time */
 	char *line;		/* being made */
@@ -299,7 +303,7 @@ static int add_maps(struct reading *r, struct edn edn)
 	return err;
 }
 
-/* [:r key value]: 'r' or 'w'. */
+/* [:r key value]: 'r', 'w', or 'a' for an append. */
 static int take_op(struct reading *r, struct edn *ops, char *kind, struct edn_form *key,
 		   struct edn_form *value)
 {
@@ -322,10 +326,11 @@ static int take_op(struct reading *r, struct edn *ops, char *kind, struct edn_fo
 		return bad(r, op.line,
 			   "a transaction's operation is not [:r key value] or "
 			   "[:w key value]");
-	if (edn_is(&name, EDN_KEYWORD, "append"))
-		return bad(r, op.line, "lists and :append are not judged, only :r and :w");
-	*kind = edn_is(&name, EDN_KEYWORD, "r") ? 'r' : edn_is(&name, EDN_KEYWORD, "w") ? 'w' : 0;
-	return *kind ? 0 : bad(r, op.line, "an operation is neither :r nor :w");
+	*kind = edn_is(&name, EDN_KEYWORD, "r")	       ? 'r'
+		: edn_is(&name, EDN_KEYWORD, "w")      ? 'w'
+		: edn_is(&name, EDN_KEYWORD, "append") ? 'a'
+						       : '\0';
+	return *kind ? 0 : bad(r, op.line, "an operation is neither :r nor :w nor :append");
 }
 
 /* The value of (key, value) among those that were written. */
@@ -393,7 +398,9 @@ static int index_writes(struct reading *r)
 				break;
 			if (kind == 'r' || value.kind == EDN_NIL)
 				continue;
-			err = name_value(r, &key, &value, &number);
+			err = kind == 'a' ? edn_lists_note(&r->lists, &key) : 0;
+			if (!err)
+				err = name_value(r, &key, &value, &number);
 			if (!err && number < r->writes.count)
 				((struct write *)r->writes.data)[number].again = true;
 			else if (!err)
@@ -410,6 +417,38 @@ static int add_id(struct reading *r, uint32_t pair)
 {
 	return addf(r, "00000000-%04" PRIx32 "-8000-8000-0000%08" PRIx32, r->check->file_count - 1,
 		    pair);
+}
+
+/* The last element of a list; of kind NIL if it is empty, and only then. */
+static int last_of(struct reading *r, const struct edn_form *list, struct edn_form *last)
+{
+	struct edn edn = edn_inside(list);
+	struct edn_form element;
+	int err;
+
+	*last = *list;
+	last->kind = EDN_NIL;
+	while (!(err = next(r, &edn, &element)) && element.kind != EDN_NONE) {
+		*last = element;
+		last->kind = element.kind == EDN_NIL ? EDN_ATOM : element.kind;
+	}
+	return err;
+}
+
+/* Of a list the last element, as its order tells the others; `pair` reads it as operation `op`. */
+static int open_list(struct reading *r, const struct edn_form *key, struct edn_form *value,
+		     uint32_t pair, uint32_t op)
+{
+	struct edn_form list = *value;
+	uint32_t number;
+	int err = edn_lists_find(&r->lists, key, &number);
+
+	if (err || number == CHECK_NONE || value->kind == EDN_NIL)
+		return err;
+	if (value->kind != EDN_LIST)
+		return bad(r, value->line, "a key is a list here and a register there");
+	err = edn_lists_read(&r->lists, number, pair, &list, op);
+	return err ? err : last_of(r, &list, value);
 }
 
 static int add_foreign_read(struct reading *r, const struct edn_form *key,
@@ -439,26 +478,45 @@ static int add_foreign_read(struct reading *r, const struct edn_form *key,
 	return err ? err : add(r, "/", 1);
 }
 
-static int add_foreign_ops(struct reading *r, const struct pair *pair, bool ok)
+static int add_foreign_write(struct reading *r, char kind, const struct edn_form *key,
+			     const struct edn_form *value, uint32_t pair, uint32_t seq)
 {
+	uint32_t number;
+	int err = edn_lists_find(&r->lists, key, &number);
+
+	if (!err && kind == 'w' && number != CHECK_NONE)
+		return bad(r, key->line, "a key is a list here and a register there");
+	if (!err && kind == 'a' && value->kind == EDN_NIL)
+		return bad(r, key->line, "nil cannot be appended");
+	if (!err && kind == 'a')
+		edn_lists_append(&r->lists, number, pair);
+	if (!err)
+		err = add(r, value->kind == EDN_NIL ? " d," : " w,", 3);
+	if (!err)
+		err = add_key(r, key);
+	return err ? err : addf(r, ",0.0.%" PRIu32 ",0", seq);
+}
+
+static int add_foreign_ops(struct reading *r, uint32_t number, bool ok)
+{
+	uint32_t op = (uint32_t)r->check->ops_count; /* which it will be */
 	struct edn_form key, value;
 	struct edn ops;
 	char kind;
-	int err = open_ops(r, pair, &ops);
+	int err = open_ops(r, (struct pair *)r->pairs.data + number, &ops);
 
 	for (uint32_t seq = 1; !err; seq++) {
 		err = take_op(r, &ops, &kind, &key, &value);
 		if (err || !kind)
 			return err;
-		if (kind == 'r') { /* of what did not complete nobody knows what it read */
-			err = ok ? add_foreign_read(r, &key, &value) : 0;
-			continue;
+		if (kind != 'r') {
+			err = add_foreign_write(r, kind, &key, &value, number, seq);
+			op++;
+		} else if (ok) { /* of what did not complete nobody knows what it read */
+			err = open_list(r, &key, &value, number, op++);
+			if (!err)
+				err = add_foreign_read(r, &key, &value);
 		}
-		err = add(r, value.kind == EDN_NIL ? " d," : " w,", 3);
-		if (!err)
-			err = add_key(r, &key);
-		if (!err)
-			err = addf(r, ",0.0.%" PRIu32 ",0", seq);
 	}
 	return err;
 }
@@ -488,7 +546,7 @@ static int make_foreign(struct reading *r, uint32_t number)
 		err = addf(r, " process-%.*s all 0 %" PRIu64 " %" PRIu64 " %s -",
 			   bytes < 32 ? (int)bytes : 32, process, start_us,
 			   end_us < start_us ? start_us : end_us, outcome);
-	return err ? err : add_foreign_ops(r, pair, done && done->type == 'o');
+	return err ? err : add_foreign_ops(r, number, done && done->type == 'o');
 }
 
 /* One operation of ours, from [:w "key" value] and what :abaft/ops has beside it. */
@@ -577,6 +635,29 @@ static int make_lines(struct reading *r)
 	return err;
 }
 
+/* edn_list_who: who appended it. */
+static int find_writer(void *arg, const struct edn_form *key, const struct edn_form *element,
+		       uint32_t *txn)
+{
+	struct reading *r = arg;
+	const struct write *write;
+	struct abaft_id id;
+	uint32_t number;
+	int err = name_value(r, key, element, &number);
+
+	*txn = CHECK_NONE;
+	if (err || number >= r->writes.count)
+		return err;
+	write = (struct write *)r->writes.data + number;
+	if (write->again)
+		return 0;
+	r->len = 0;
+	err = add_id(r, write->pair);
+	if (!err && tag_id_parse(r->line, r->len, &id))
+		return -EBADMSG;
+	return err ? err : check_names_add(&r->check->txn_ids, id.bytes, sizeof(id.bytes), txn);
+}
+
 int check_read_edn(struct check *check, const char *text, size_t bytes, const char *name)
 {
 	struct reading r = {.check = check, .timed = true, .why = ""};
@@ -586,12 +667,15 @@ int check_read_edn(struct check *check, const char *text, size_t bytes, const ch
 		err = index_writes(&r);
 	if (!err)
 		err = make_lines(&r);
+	if (!err)
+		err = edn_lists_settle(&r.lists, check, find_writer, &r);
 	if (err)
 		check_complain(check, name, r.at, err, r.why);
 	free(r.events.data);
 	free(r.pairs.data);
 	free(r.writes.data);
 	free(r.open.data);
+	edn_lists_free(&r.lists);
 	free(r.line);
 	free(r.name);
 	check_names_free(&r.processes);

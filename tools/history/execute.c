@@ -237,12 +237,14 @@ static bool older(const struct check *check, const struct check_op *op,
 		return check_version_compare(op->version, version) < 0;
 	if (op->seen != HISTORY_SEEN_TAGGED)
 		return false;
+	if (op->time_us == 0)
+		return check_lineage_older(check, op->key, op->writer, by->writer);
 	/* An earlier attempt may have written y before: only the tag on x is sure then. */
 	if (write_us == 0 ||
 	    (write->number.attempt != 0 && (write->number.step != by->number.step ||
 					    write->number.attempt != by->number.attempt)))
 		write_us = by->time_us;
-	return op->time_us != 0 && op->time_us < write_us;
+	return op->time_us < write_us;
 }
 
 /* Every other read of a key that the writer of this value wrote too. */

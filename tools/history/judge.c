@@ -122,6 +122,38 @@ static int judge_effects(struct check *check)
 	return 0;
 }
 
+/* What lists tell at once, and appends inside of them that never committed. */
+static int judge_lists(struct check *check)
+{
+	const struct check_clash *clash = check->clashes.data;
+	const struct check_link *link = check->links.data;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < check->clashes.count; i++) {
+		const struct check_part *part = check_part_of(check, clash[i].op[1]);
+		struct check_witness witness = {clash[i].kind,
+						clash[i].txn != CHECK_NONE ? clash[i].txn
+									   : part->txn,
+						CHECK_NONE,
+						CHECK_NONE,
+						{clash[i].op[0], clash[i].op[1]},
+						CHECK_NONE};
+
+		err = check_found(check, (enum check_kind)clash[i].kind, &witness);
+	}
+	for (size_t i = 0; !err && i < check->links.count; i++) {
+		struct check_witness witness = {
+			CHECK_aborted_read,	  CHECK_NONE, CHECK_NONE, link[i].parent,
+			{link[i].op, CHECK_NONE}, CHECK_NONE};
+
+		if (!link[i].list || check->txns[link[i].parent].fate != CHECK_DROPPED)
+			continue;
+		witness.txn = check_part_of(check, link[i].op)->txn;
+		err = check_found(check, CHECK_aborted_read, &witness);
+	}
+	return err;
+}
+
 static int update_compare(const void *a, const void *b)
 {
 	const struct check_update *x = a, *y = b;
@@ -170,7 +202,11 @@ int check_judge(struct check *check)
 	}
 	check->reads -= check->finals.count;
 	if (!err)
+		err = check_lineage(check);
+	if (!err)
 		err = check_executions(check);
+	if (!err)
+		err = judge_lists(check);
 	if (!err)
 		err = judge_final_state(check);
 	if (!err)

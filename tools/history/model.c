@@ -34,6 +34,9 @@ void check_destroy(struct check *check)
 	free(check->part_order);
 	free(check->writes);
 	free(check->key);
+	free(check->links.data);
+	free(check->heirs.data);
+	free(check->clashes.data);
 	free(check->effects.data);
 	free(check->updates.data);
 	free(check->installs.data);
@@ -90,6 +93,24 @@ const struct check_write *check_write_of(const struct check *check, uint32_t txn
 			high = middle;
 	}
 	return NULL;
+}
+
+const struct check_part *check_part_of(const struct check *check, uint32_t op)
+{
+	size_t low = 0, high = check->parts_count;
+
+	/* Lines are in the order of their operations: the first that begins behind it. */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (check->parts[middle].ops_at <= op)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || op >= check->parts[low - 1].ops_at + check->parts[low - 1].ops_count)
+		return NULL;
+	return &check->parts[low - 1];
 }
 
 int check_found(struct check *check, enum check_kind kind, const struct check_witness *witness)

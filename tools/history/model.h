@@ -43,6 +43,8 @@
 	  "overwrote another transaction's write, and was overwritten by it: a circle")            \
 	X(circular_flow,      "G1c",   true,                                                       \
 	  "read or overwrote what goes back to its own writes: a circle")                          \
+	X(incompatible_order, "",      true,                                                       \
+	  "was read as two lists, neither of which begins the other")                              \
 	X(misplaced_value,    "",      true,  "read a value that was written to another key")      \
 	X(lost_commit,        "",      true,                                                       \
 	  "acknowledged, but the final state holds something older")                               \
@@ -111,6 +113,24 @@ struct check_txn {
 	struct abaft_version version; /* of its commit, as told or seen; 0 = none */
 };
 
+/* lineage.c: a write of a key that came after another, and the read that tells so. */
+struct check_link {
+	uint32_t key, txn, parent, op;
+	bool list; /* told by a list that `op` read; else txn is who read and wrote */
+};
+
+/* A write in a tree of such links: numbers in check->heirs, or CHECK_NONE. */
+struct check_heir {
+	uint32_t key, txn;
+	uint32_t parent, child, sibling;
+	uint32_t enter, leave; /* 0: not on any tree */
+};
+
+/* What a reader of lists found (edn_list.c): incompatible_order, or duplicate_effect of txn. */
+struct check_clash {
+	uint32_t kind, txn, op[2];
+};
+
 enum check_dependency { CHECK_OVERWRITES, CHECK_READS_FROM };
 
 /* `to` depends on `from`: it read what `from` had written to the key, or its write of the key comes
@@ -171,6 +191,9 @@ struct check {
 	struct check_key *key;
 	uint32_t epoch;
 
+	struct check_list links;    /* struct check_link */
+	struct check_list heirs;    /* struct check_heir, by key and transaction */
+	struct check_list clashes;  /* struct check_clash */
 	struct check_list effects;  /* struct check_effect */
 	struct check_list updates;  /* struct check_update */
 	struct check_list installs; /* struct check_install, by key and version */
@@ -230,6 +253,8 @@ int check_number_compare(struct tag_number a, struct tag_number b);
 const struct check_write *check_write_of(const struct check *check, uint32_t txn, uint32_t key);
 /* Whether a delete after `version` may explain that a key has no value. After check_resolve(). */
 bool check_delete_explains(const struct check *check, uint32_t key, struct abaft_version version);
+/* The line that an operation stands in, or NULL: it is the final state's. */
+const struct check_part *check_part_of(const struct check *check, uint32_t op);
 /* Counts what was found, and keeps it as a witness if there is room. 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int check_found(struct check *check, enum check_kind kind,
 						    const struct check_witness *witness);
@@ -243,13 +268,20 @@ __attribute__((warn_unused_result)) int check_read_fd(struct check *check, int f
 /* judge.c: 0 or -ENOMEM. Once, after all files. */
 __attribute__((warn_unused_result)) int check_judge(struct check *check);
 
-/* The steps of check_judge() that have sources of their own, in order: resolve.c, execute.c,
- * order.c, which gathers what depends on what as struct check_edge, and cycle.c. 0 or -ENOMEM. */
+/* The steps of check_judge() that have sources of their own, in order: resolve.c, lineage.c,
+ * execute.c, order.c, which gathers what depends on what as struct check_edge, and cycle.c. 0 or
+ * -ENOMEM. */
 __attribute__((warn_unused_result)) int check_resolve(struct check *check);
+__attribute__((warn_unused_result)) int check_lineage(struct check *check);
 __attribute__((warn_unused_result)) int check_executions(struct check *check);
 __attribute__((warn_unused_result)) int
 check_dependencies(const struct check *check, struct check_list *edges, uint64_t *unjudged);
 __attribute__((warn_unused_result)) int check_cycles(struct check *check);
+
+/* lineage.c, afterwards. Whether a transaction's write of a key is linked to any other, and whether
+ * one is among the ancestors of another. */
+bool check_lineage_knows(const struct check *check, uint32_t key, uint32_t txn);
+bool check_lineage_older(const struct check *check, uint32_t key, uint32_t old, uint32_t young);
 
 /* report.c */
 void check_print(const struct check *check);

@@ -10,7 +10,8 @@
  * I3. Without versions it is by time: a write is after another if that one was over before it was
  *     issued. It was over when its transaction issued its next write, or ended. Which of two that
  *     overlap was first is not known, and not judged.
- * I4. Without either a write is after the value that its own transaction had read before.
+ * I4. Without either it is by lineage (lineage.c): a write is after the value that its own
+ *     transaction had read before, or after the element before it in a list.
  * I5. Edges are as few as operations: by version from each write to the next; by time to each write
  *     from the one that was over last before it.
  */
@@ -205,7 +206,7 @@ static int order_by_time(struct ordering *o, const struct place *place, size_t c
 	qsort(o->by_end, count, sizeof(*o->by_end), end_compare);
 	for (size_t i = 0; !err && i < count; i++) {
 		if (place[i].from_us == 0) {
-			o->unjudged++;
+			o->unjudged += !check_lineage_knows(o->check, place[i].key, place[i].txn);
 			continue;
 		}
 		for (; o->by_end[over]->until_us < place[i].from_us; over++)
@@ -231,7 +232,29 @@ static int order_keys(struct ordering *o)
 	return err;
 }
 
-/* What an acknowledged transaction read, and by I4 what it overwrote. */
+/* I4. */
+static int add_links(struct ordering *o)
+{
+	const struct check *check = o->check;
+	const struct check_link *link = check->links.data;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < check->links.count; i++) {
+		struct check_edge edge = {.from = link[i].parent,
+					  .to = link[i].txn,
+					  .key = link[i].key,
+					  .kind = CHECK_OVERWRITES,
+					  .op = link[i].op};
+
+		if (check->txns[edge.from].fate != CHECK_DROPPED &&
+		    check->txns[edge.to].fate != CHECK_DROPPED &&
+		    (link[i].list || tells(check, &check->ops[link[i].op])))
+			err = check_list_add(o->edges, &edge, sizeof(edge));
+	}
+	return err;
+}
+
+/* What an acknowledged transaction read. */
 static int add_reads(struct ordering *o, const struct check_part *part)
 {
 	const struct check *check = o->check;
@@ -248,11 +271,6 @@ static int add_reads(struct ordering *o, const struct check_part *part)
 		if (!tells(check, op) || op->writer == part->txn)
 			continue;
 		err = check_list_add(o->edges, &edge, sizeof(edge));
-		if (err || op->version.time || op->time_us ||
-		    !check_write_of(check, part->txn, op->key))
-			continue;
-		edge.kind = CHECK_OVERWRITES;
-		err = check_list_add(o->edges, &edge, sizeof(edge));
 	}
 	return err;
 }
@@ -264,6 +282,8 @@ int check_dependencies(const struct check *check, struct check_list *edges, uint
 
 	if (!err)
 		err = order_keys(&o);
+	if (!err)
+		err = add_links(&o);
 	for (uint32_t i = 0; !err && i < check->parts_count; i++)
 		if (check->parts[i].effective)
 			err = add_reads(&o, &check->parts[i]);

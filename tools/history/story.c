@@ -107,28 +107,9 @@ static struct phrase finding(const struct check *check, struct story *story, uin
 		      op->seen == HISTORY_SEEN_NONE ? "no value" : "a value without a tag");
 }
 
-/* The line that an operation stands in, or NULL: the final state. Lines are in the order of their
- * operations. */
-static const struct check_part *part_of(const struct check *check, uint32_t op)
-{
-	size_t low = 0, high = check->parts_count;
-
-	while (low < high) { /* the first that begins behind it */
-		size_t middle = low + (high - low) / 2;
-
-		if (check->parts[middle].ops_at <= op)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == 0 || op >= check->parts[low - 1].ops_at + check->parts[low - 1].ops_count)
-		return NULL;
-	return &check->parts[low - 1];
-}
-
 static uint32_t reader_of(const struct check *check, uint32_t op)
 {
-	const struct check_part *part = part_of(check, op);
+	const struct check_part *part = check_part_of(check, op);
 
 	return part ? part->txn : CHECK_NONE;
 }
@@ -207,7 +188,7 @@ static void tell_repeat(const struct check *check, const struct check_witness *w
 static void tell_dirty(const struct check *check, const struct check_witness *witness,
 		       struct story *story)
 {
-	const struct check_part *part = part_of(check, witness->op[0]);
+	const struct check_part *part = check_part_of(check, witness->op[0]);
 
 	say_read(check, story, witness->op[0], "");
 	say(story,
@@ -224,6 +205,12 @@ static void tell_source(const struct check *check, const struct check_witness *w
 	const struct check_write *last = check_write_of(check, witness->other, op->key);
 	struct phrase writer = name_of(story, witness->other), key = key_of(check, op->key);
 
+	if (op->writer != witness->other) { /* further inside a list */
+		say(story, "%s appended to %s, and did not commit.", writer.text, key.text);
+		say(story, "%s read %s as a list with that in it.",
+		    name_of(story, witness->txn).text, key.text);
+		return;
+	}
 	say(story, "%s wrote %s (%s).", writer.text, key.text, operation(op->number).text);
 	if (check->txns[witness->other].fate == CHECK_DROPPED)
 		say(story, "%s did not commit.", writer.text);
@@ -242,6 +229,16 @@ static void tell_misplaced(const struct check *check, const struct check_witness
 	say(story, "But the tag of that value says that it was written to another key.");
 }
 
+static void tell_incompatible(const struct check *check, const struct check_witness *witness,
+			      struct story *story)
+{
+	say_read(check, story, witness->op[0], "");
+	say_read(check, story, witness->op[1], "");
+	say(story,
+	    "Of these two lists neither begins the other, so %s was not written in one order.",
+	    key_of(check, check->ops[witness->op[0]].key).text);
+}
+
 static void tell_lost(const struct check *check, const struct check_witness *witness,
 		      struct story *story)
 {
@@ -256,6 +253,12 @@ static void tell_duplicate(const struct check *check, const struct check_witness
 {
 	struct phrase who = name_of(story, witness->txn);
 
+	if (witness->op[0] != CHECK_NONE && witness->op[0] == witness->op[1]) {
+		say(story, "%s read %s as a list in which %s appended the same twice.",
+		    name_of(story, reader_of(check, witness->op[0])).text,
+		    key_of(check, check->ops[witness->op[0]].key).text, who.text);
+		return;
+	}
 	for (int i = 0; i < 2; i++) {
 		if (witness->op[i] != CHECK_NONE)
 			say_read(check, story, witness->op[i], "");
@@ -294,6 +297,9 @@ static void say_edge(const struct check *check, struct story *story, const struc
 
 	if (edge->kind == CHECK_READS_FROM)
 		say_read(check, story, edge->op, "");
+	else if (edge->op != CHECK_NONE && reader_of(check, edge->op) != edge->to)
+		say(story, "%s appended to %s after %s, as the list shows that %s read.", to.text,
+		    key.text, from.text, name_of(story, reader_of(check, edge->op)).text);
 	else if (edge->op != CHECK_NONE)
 		say(story, "%s overwrote %s, which it had read from %s.", to.text, key.text,
 		    from.text);
@@ -337,6 +343,7 @@ void story_tell(const struct check *check, const struct check_witness *witness, 
 		[CHECK_intermediate_read] = tell_source,
 		[CHECK_dirty_write] = tell_circle,
 		[CHECK_circular_flow] = tell_circle,
+		[CHECK_incompatible_order] = tell_incompatible,
 		[CHECK_misplaced_value] = tell_misplaced,
 		[CHECK_lost_commit] = tell_lost,
 		[CHECK_duplicate_effect] = tell_duplicate,

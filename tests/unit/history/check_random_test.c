@@ -33,6 +33,43 @@ static void count(struct counts *counts, enum check_kind kind, int txn)
 	counts->touched[kind][txn] = true;
 }
 
+/* Whether a read is of another's value of a key that its transaction writes afterwards. */
+static bool leads_to_write(const struct txn *txn, int t, int read)
+{
+	const struct op *op = &txn->op[read];
+
+	if (op->kind != 'r' || op->writer < 0 || op->writer == t)
+		return false;
+	for (int i = read + 1; i < OPS; i++)
+		if (txn->op[i].kind != 'r' && txn->op[i].key == op->key)
+			return true;
+	return false;
+}
+
+/* Bare worlds: from whom txn t had the value that it replaced, as its last such read tells. -1:
+ * none. */
+static int parent(const struct world *world, int t, int key)
+{
+	const struct txn *txn = &world->txn[t];
+
+	for (int i = OPS - 1; txn->outcome == HISTORY_COMMITTED && i >= 0; i--)
+		if (txn->op[i].key == key && leads_to_write(txn, t, i))
+			return txn->op[i].writer;
+	return -1;
+}
+
+static bool is_ancestor(const struct world *world, int key, int old, int young)
+{
+	bool found = false;
+	int steps = 0;
+
+	for (; young >= 0 && steps <= TXNS; steps++) {
+		young = parent(world, young, key);
+		found |= young == old;
+	}
+	return found && steps <= TXNS; /* else it goes round */
+}
+
 /* Whether `op` read something of its key older than what txn `by` wrote last to it. */
 static bool older(const struct world *world, const struct op *op, int by)
 {
@@ -42,6 +79,8 @@ static bool older(const struct world *world, const struct op *op, int by)
 		return false;
 	if (op->writer >= 0 && world->versions)
 		return world->txn[op->writer].version < world->txn[by].version;
+	if (op->writer >= 0 && world->bare)
+		return is_ancestor(world, op->key, op->writer, by);
 	if (op->writer >= 0)
 		return world_write_time(world, op->writer, op->seq) <
 		       world_write_time(world, by, write->seq);
@@ -234,7 +273,7 @@ static void find_edges(const struct world *world, struct edges *edges)
 
 	for (int i = 0; i < TXNS * TXNS; i++)
 		edges->ww[i / TXNS][i % TXNS] = edges->wr[i / TXNS][i % TXNS] = FAR;
-	for (int key = 0; key < KEYS; key++) {
+	for (int key = 0; key < KEYS && !world->bare; key++) {
 		int n = standings(world, key, all);
 
 		/* To each the one that was over last before it. */
@@ -255,6 +294,8 @@ static void find_edges(const struct world *world, struct edges *edges)
 
 			if (tells(world, op) && op->writer != t)
 				edges->wr[op->writer][t] = 1;
+			if (world->bare && tells(world, op) && leads_to_write(&world->txn[t], t, i))
+				edges->ww[op->writer][t] = 1;
 		}
 }
 

@@ -62,7 +62,8 @@ void world_make(struct world *world, struct zipf_random *random)
 	int apart = pick(random, 2) ? 100 : 5;
 
 	memset(world, 0, sizeof(*world));
-	world->versions = pick(random, 3) != 0;
+	world->versions = pick(random, 2);
+	world->bare = !world->versions && pick(random, 2);
 	for (int t = 0; t < TXNS; t++) {
 		struct txn *txn = &world->txn[t];
 		int outcome = pick(random, 8);
@@ -119,7 +120,7 @@ void world_make(struct world *world, struct zipf_random *random)
 
 int world_write_time(const struct world *world, int txn, int seq)
 {
-	return world->txn[txn].start + 1000 * seq;
+	return world->bare ? 0 : world->txn[txn].start + 1000 * seq;
 }
 
 static void print_id(FILE *file, int txn)

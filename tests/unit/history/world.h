@@ -35,12 +35,13 @@ struct world {
 	struct op final[KEYS]; /* reads */
 	bool with_final;
 	bool versions; /* told, or only by times */
+	bool bare;     /* neither is told */
 };
 
 void world_make(struct world *world, struct zipf_random *random);
 /* In the format of docs/history.md. */
 void world_print(const struct world *world, FILE *file);
-/* Microseconds at which a write was made, for stores without versions. */
+/* Microseconds at which a write was made, for stores without versions; 0 in bare worlds. */
 int world_write_time(const struct world *world, int txn, int seq);
 bool world_may_be_visible(const struct txn *txn);
 /* Last write of a key, or NULL. */
