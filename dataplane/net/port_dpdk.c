@@ -29,6 +29,15 @@ static uint32_t checksum_flags(uint64_t ol_flags)
 	return 0;
 }
 
+/* Else the answer, which is written into the first, would be sent with the others behind it. */
+static void keep_first(struct rte_mbuf *mbuf)
+{
+	rte_pktmbuf_free(mbuf->next);
+	mbuf->next = NULL;
+	mbuf->nb_segs = 1;
+	mbuf->pkt_len = mbuf->data_len;
+}
+
 static unsigned int rx(struct port *port, struct frame *frames, unsigned int n)
 {
 	struct port_queue *queue = (struct port_queue *)port;
@@ -40,7 +49,10 @@ static unsigned int rx(struct port *port, struct frame *frames, unsigned int n)
 	for (unsigned int i = 0; i < got; i++) {
 		struct rte_mbuf *mbuf = mbufs[i];
 
-		/* Of a frame in several buffers only the first shows: it parses as cut. */
+		/* Of a frame in several buffers, longer than our MTU, only the first is kept. It
+		 * parses as cut, unless its headers say that the rest is padding. */
+		if (unlikely(mbuf->nb_segs > 1))
+			keep_first(mbuf);
 		frames[i].data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 		frames[i].len = mbuf->data_len;
 		frames[i].room = (uint32_t)mbuf->buf_len - mbuf->data_off;
