@@ -51,7 +51,8 @@ static void plan_logs(struct machine *m, bool big)
 	struct keeper_bed *bed = &m->bed;
 
 	bed->segment_bytes = (big ? 128u << 10 : 64u << 10) << plan_roll(m, 2);
-	bed->bytes_max = (plans(m, WORLD_DISK_FULL) ? 48 : 512) * bed->segment_bytes;
+	/* What open transactions may still read stays, for half a minute of large values. */
+	bed->bytes_max = (plans(m, WORLD_DISK_FULL) ? 160 : 512) * bed->segment_bytes;
 	bed->reserve = 2 * bed->segment_bytes;
 	bed->config.checkpoint_bytes = (1 + plan_roll(m, 5)) * bed->segment_bytes;
 	bed->config.use_percent = 70 + (uint32_t)plan_roll(m, 30);
@@ -204,8 +205,34 @@ static void print_worker(const struct machine_worker *w, struct node *node)
 	printf("\n");
 }
 
+static void print_logs(const struct machine *m)
+{
+	struct keeper_stats k;
+
+	keeper_stats(m->bed.keeper, &k);
+	printf("# logs: %llu of %llu bytes, live %llu, behind the checkpoint %llu; %llu "
+	       "checkpoints "
+	       "and %llu failed (%d), %llu segments cleaned; kept log %d",
+	       (unsigned long long)k.log_bytes, (unsigned long long)m->bed.bytes_max,
+	       (unsigned long long)k.live_bytes, (unsigned long long)k.tail_bytes,
+	       (unsigned long long)k.checkpoints, (unsigned long long)k.checkpoint_failures,
+	       k.error, (unsigned long long)k.cleaned_segments, k.kept_error);
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++) {
+		struct log_stats log;
+
+		if (!m->bed.log[n])
+			continue;
+		log_stats(m->bed.log[n], &log);
+		printf("; log %u: %d (%d), %llu segments", n, log_error(m->bed.log[n]), log.no_room,
+		       (unsigned long long)log.segments);
+	}
+	printf("\n");
+}
+
 void machine_print(const struct machine *m)
 {
+	if (m->state != MACHINE_DOWN)
+		print_logs(m);
 	if (m->state == MACHINE_DOWN)
 		printf("# the node is down\n");
 	for (uint32_t i = 0; m->state != MACHINE_DOWN && i < m->bed.workers; i++)
