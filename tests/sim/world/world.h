@@ -18,7 +18,8 @@
  * | port_sim  | a worker's port on that network |
  * | machine   | the node's process and disks: scheduling, clock, crashes, restarts |
  * | client    | a client's process: libabaft's protocol code without its socket; it can die |
- * | platform  | runs requests: their functions, retries, races; dead ones, forged packets |
+ * | forge     | who sends what nobody should: garbage, forged packets and answers |
+ * | platform  | runs requests: their functions, retries, races, dead ones |
  * | load_*    | what requests do; each load has an invariant of its own |
  * | judge     | the history, and its verdict by the rules of docs/history.md |
  * | shrink    | fewer requests and fewer faults that fail in the same way |

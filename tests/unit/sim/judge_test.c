@@ -18,7 +18,8 @@
 
 static struct world world;
 static struct judge *judge;
-static struct request requests[16];
+#define REQUESTS 64
+static struct request requests[REQUESTS];
 static uint8_t values[64][256];
 static uint32_t values_count;
 
@@ -28,7 +29,7 @@ static int open_judge(void **state)
 	judge = judge_create(&world);
 	memset(requests, 0, sizeof(requests));
 	values_count = 0;
-	for (uint32_t i = 0; i < 16; i++) {
+	for (uint32_t i = 0; i < REQUESTS; i++) {
 		requests[i].number = i;
 		requests[i].id = (struct abaft_id){{[6] = 0x70, [8] = 0x80, [15] = (uint8_t)i}};
 	}
@@ -267,9 +268,10 @@ static void wants_to_judge(void **state)
 	fails_by("unjudged", "1 of 1 reads");
 	close_judge(state);
 	open_judge(state);
-	write_both(1, HISTORY_COMMITTED); /* no final state */
-	judge_final(judge, &nothing);
-	fails_by("unjudged", "2 acknowledged writes");
+	for (uint32_t i = 0; i < 26; i++)
+		write_both(i, HISTORY_COMMITTED);
+	judge_final(judge, &nothing); /* all of it */
+	fails_by("unjudged", "52 acknowledged writes");
 }
 
 static void wants_the_final_state(void **state)
