@@ -262,9 +262,8 @@ static int judge_components(struct graph *g, enum check_kind kind)
 		if (count < 2 || (!g->overwrites && !g->has_read[i]))
 			continue;
 		check->pairs[kind]++;
-		check->transactions[kind] += count;
 		for (uint32_t j = 0; j < count; j++)
-			check->txns[g->members[g->member_at[i] + j]].found |= 1u << kind;
+			check_mark(check, kind, g->members[g->member_at[i] + j]);
 		if (check->kept[kind] < check->witnesses_max)
 			err = add_witness(g, i, kind);
 	}

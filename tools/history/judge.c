@@ -183,10 +183,12 @@ static int judge_updates(struct check *check)
 						{update[i - 1].op, update[i].op},
 						CHECK_NONE};
 
-		if (update[i].key == update[i - 1].key && update[i].txn != update[i - 1].txn &&
-		    update[i].writer == update[i - 1].writer &&
-		    check_number_compare(update[i].number, update[i - 1].number) == 0 &&
-		    check_found(check, CHECK_lost_update, &witness))
+		if (update[i].key != update[i - 1].key || update[i].txn == update[i - 1].txn ||
+		    update[i].writer != update[i - 1].writer ||
+		    check_number_compare(update[i].number, update[i - 1].number) != 0)
+			continue;
+		check_mark(check, CHECK_lost_update, update[i - 1].txn); /* both show it */
+		if (check_found(check, CHECK_lost_update, &witness))
 			return -ENOMEM;
 	}
 	return 0;

@@ -113,17 +113,21 @@ const struct check_part *check_part_of(const struct check *check, uint32_t op)
 	return &check->parts[low - 1];
 }
 
-int check_found(struct check *check, enum check_kind kind, const struct check_witness *witness)
+void check_mark(struct check *check, enum check_kind kind, uint32_t txn)
 {
 	uint32_t bit = 1u << kind;
 
+	if (txn != CHECK_NONE && check->txns[txn].found & bit)
+		return;
+	if (txn != CHECK_NONE)
+		check->txns[txn].found |= bit;
+	check->transactions[kind]++;
+}
+
+int check_found(struct check *check, enum check_kind kind, const struct check_witness *witness)
+{
 	check->pairs[kind]++;
-	if (witness->txn == CHECK_NONE) {
-		check->transactions[kind]++;
-	} else if (!(check->txns[witness->txn].found & bit)) {
-		check->txns[witness->txn].found |= bit;
-		check->transactions[kind]++;
-	}
+	check_mark(check, kind, witness->txn);
 	if (check->kept[kind] == check->witnesses_max)
 		return 0;
 	check->kept[kind]++;

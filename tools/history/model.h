@@ -255,6 +255,8 @@ const struct check_write *check_write_of(const struct check *check, uint32_t txn
 bool check_delete_explains(const struct check *check, uint32_t key, struct abaft_version version);
 /* The line that an operation stands in, or NULL: it is the final state's. */
 const struct check_part *check_part_of(const struct check *check, uint32_t op);
+/* Counts a transaction (CHECK_NONE: the final state) as one that shows it, once. */
+void check_mark(struct check *check, enum check_kind kind, uint32_t txn);
 /* Counts what was found, and keeps it as a witness if there is room. 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int check_found(struct check *check, enum check_kind kind,
 						    const struct check_witness *witness);

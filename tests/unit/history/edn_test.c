@@ -263,6 +263,58 @@ static void keeps_what_is_rare(void **state)
 	check_destroy(edn);
 }
 
+/* Foreign lists: everybody appends its number to each list, and reads them as they were at one
+ * moment before its own, with what it has appended itself behind. */
+static void print_lists(FILE *file, struct zipf_random *random)
+{
+	bool failed[TXNS], own[KEYS];
+
+	for (int t = 0; t < TXNS; t++) {
+		int moment = (int)(zipf_random_u64(random) % (unsigned)(t + 1));
+
+		failed[t] = zipf_random_u64(random) % 5 == 0;
+		memset(own, 0, sizeof(own));
+		fprintf(file, "{:type :%s :process %d :value [", failed[t] ? "fail" : "ok", t);
+		for (int i = 0; i < OPS + KEYS; i++) {
+			int key = i < OPS ? (int)(zipf_random_u64(random) % KEYS) : i - OPS;
+
+			if (i < OPS && zipf_random_u64(random) % 2) {
+				fprintf(file, "[:r %d [", key);
+				for (int w = 0; w < moment; w++)
+					if (!failed[w])
+						fprintf(file, " %d", w);
+				fprintf(file, own[key] ? " %d]]" : "]]", t);
+			} else if (!own[key]) {
+				fprintf(file, "[:append %d %d]", key, t);
+				own[key] = true;
+			}
+		}
+		fprintf(file, "]}\n");
+	}
+}
+
+static void nothing_is_invented_of_lists(void **state)
+{
+	struct zipf_random random = {815};
+	uint64_t edges = 0, pairs = 0;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		FILE *file = fdopen(memfd_create("history", MFD_CLOEXEC), "w");
+		struct check *check;
+
+		assert_non_null(file);
+		print_lists(file, &random);
+		fflush(file);
+		check = judge_fd(dup(fileno(file)), "lists");
+		fclose(file);
+		assert_int_equal(check_anomalies(check), 0);
+		edges += check->edges;
+		pairs += check->pairs_judged;
+		check_destroy(check);
+	}
+	assert_true(edges > ROUNDS && pairs > ROUNDS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +324,7 @@ int main(void)
 		cmocka_unit_test(takes_foreign_histories),
 		cmocka_unit_test(comes_back_the_same),
 		cmocka_unit_test(keeps_what_is_rare),
+		cmocka_unit_test(nothing_is_invented_of_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
