@@ -170,7 +170,7 @@ static void life_begin(struct sim_client *client)
 	client->random = mix(random);
 	/* No less than a large value takes, part by part. */
 	shared->timeout_us = roll(client, 4) ? 5000000 : 1500000 + roll(client, 1500000);
-	shared->resend_us = roll(client, 2) ? 5000 : 500 << roll(client, 8);
+	shared->resend_us = roll(client, 2) ? 5000 : UINT64_C(500) << roll(client, 8);
 	shared->window = roll(client, 2) ? 16 : 1 + (uint32_t)roll(client, 16);
 	shared->packet_bytes = ABAFT_PACKET_BYTES_MAX;
 	if (roll(client, 3) == 0)

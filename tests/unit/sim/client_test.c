@@ -177,7 +177,7 @@ static void dies_and_forgets(void **state)
 	for (uint32_t i = 0; i < 20; i++) {
 		for (uint32_t j = 0; j < SIM_CLIENT_TXNS; j++)
 			submit_put(&bed, bed.clients[0], 100 * i + j, j % 3 ? 10 : 30000);
-		small_world_live(&bed.world, 10 << i % 8);
+		small_world_live(&bed.world, UINT64_C(10) << i % 8);
 		bed.ended = 0;
 		sim_client_die(bed.clients[0]);
 		small_world_live(&bed.world, 10000000);

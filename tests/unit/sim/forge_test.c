@@ -183,7 +183,7 @@ static void honest_clients_do_not_notice(void **state)
 		least = bed.committed < least ? bed.committed : least;
 		close_bed(&bed);
 	}
-	print_message("%u forged packets; %u commits, %u attempts again\n", (unsigned)forged,
+	print_message("# %u forged packets; %u commits, %u attempts again\n", (unsigned)forged,
 		      (unsigned)all, (unsigned)again);
 	assert_true(forged > 5000);
 	assert_true(least > 10);
