@@ -74,7 +74,9 @@ static uint64_t roll(struct forge *forge, uint64_t limit)
 
 static uint64_t roll_word(struct forge *forge)
 {
-	return roll(forge, UINT64_C(1) << 32) << 32 | roll(forge, UINT64_C(1) << 32);
+	uint64_t high = roll(forge, UINT64_C(1) << 32);
+
+	return high << 32 | roll(forge, UINT64_C(1) << 32);
 }
 
 static void roll_bytes(struct forge *forge, uint8_t *bytes, uint32_t count)
@@ -98,13 +100,13 @@ static struct heard *roll_heard(struct forge *forge, struct heard *heard, uint32
 /* To one of the node's ports, as a rule from the forger. */
 static void send_request(struct forge *forge, const uint8_t *payload, uint32_t bytes)
 {
+	uint16_t from_port = (uint16_t)(1 + roll(forge, 65535));
+	uint16_t to_port = (uint16_t)(NET_UDP_PORT + roll(forge, forge->world->plan.workers + 1));
 	uint32_t from = NET_FORGER;
 
 	if (roll(forge, 4) == 0)
 		from = NET_CLIENT + (uint32_t)roll(forge, forge->world->plan.clients);
-	net_send(forge->world->net, from, (uint16_t)(1 + roll(forge, 65535)), NET_NODE,
-		 (uint16_t)(NET_UDP_PORT + roll(forge, forge->world->plan.workers + 1)), payload,
-		 bytes);
+	net_send(forge->world->net, from, from_port, NET_NODE, to_port, payload, bytes);
 }
 
 static void send_garbage(struct forge *forge)

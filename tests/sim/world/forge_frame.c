@@ -25,13 +25,15 @@ uint32_t forge_frame(struct world *world, const uint8_t *payload, uint32_t paylo
 				     .payload = payload,
 				     .payload_len = payload_bytes};
 	uint8_t built[PACKET_ROOM];
-	uint32_t bytes = packet_build(built, &shape);
+	uint32_t bytes = packet_build(built, &shape), at;
 
 	if (bytes > NET_PACKET_MAX)
 		abort();
 	memcpy(frame, built, bytes);
-	if (roll(world, 2))
-		frame[roll(world, packet_udp(&shape) + 8)] ^= (uint8_t)(1u << roll(world, 8));
+	if (roll(world, 2)) {
+		at = (uint32_t)roll(world, packet_udp(&shape) + 8);
+		frame[at] ^= (uint8_t)(1u << roll(world, 8));
+	}
 	if (roll(world, 8) == 0)
 		bytes = (uint32_t)roll(world, bytes);
 	for (uint32_t i = 0, noise = roll(world, 8) == 0; noise && i < bytes; i++)

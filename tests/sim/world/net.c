@@ -310,7 +310,7 @@ static uint32_t roll_halves(struct net *net, uint32_t most)
 
 static uint64_t roll_delay(struct net *net)
 {
-	uint64_t mean = net->delay_us;
+	uint64_t mean = net->delay_us, us;
 
 	switch (net->delay) {
 	case DELAY_CONSTANT:
@@ -318,9 +318,11 @@ static uint64_t roll_delay(struct net *net)
 	case DELAY_UNIFORM:
 		return roll(net, 2 * mean + 1);
 	case DELAY_EXPONENTIAL: /* nearly, and without a logarithm */
-		return (mean * roll_halves(net, 16) + roll(net, mean + 1)) * 2 / 3;
+		us = mean * roll_halves(net, 16);
+		return (us + roll(net, mean + 1)) * 2 / 3;
 	default:
-		return roll(net, mean + 1) << roll_halves(net, 7);
+		us = roll(net, mean + 1);
+		return us << roll_halves(net, 7);
 	}
 }
 
@@ -401,8 +403,10 @@ static uint64_t arrival(struct net *net, struct flying *flying)
 		world_fault(net->world, WORLD_LATE);
 		flying->late = true;
 	}
-	if (flying->late)
-		return due_us + (net->late_us >> roll(net, 6)) + roll(net, 100000);
+	if (flying->late) {
+		due_us += net->late_us >> roll(net, 6);
+		return due_us + roll(net, 100000);
+	}
 	if (host == NULL)
 		return due_us;
 	last_us = &host->last_us[direction];

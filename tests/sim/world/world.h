@@ -26,7 +26,9 @@
  *
  * Rules:
  * W1. Everything follows from the seed and the options. Nobody looks at a clock, at random numbers
- *     of the system's, or at addresses of memory. Two runs have the same trace.
+ *     of the system's, or at addresses of memory. Two runs have the same trace, also by another
+ *     compiler: no two random numbers are drawn where the order is the compiler's (arguments of a
+ *     call, operands).
  * W2. A run ends: every loop is bounded, and what has not ended a minute (virtual) after the last
  *     fault is a failure of its own: somebody waits for ever.
  * W3. Randomness comes in streams, one for each concern; a request has a stream of its own, made of
