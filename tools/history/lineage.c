@@ -14,22 +14,33 @@
 
 #include "tools/history/model.h"
 
-/* Reads of others' values that tell neither version nor time, of keys that the line then wrote:
- * from its end to its beginning, marking what is written behind. */
+/* A read of another's value that tells neither version nor time. */
+static bool tells_nothing_else(const struct check_op *op, uint32_t reader)
+{
+	return op->kind == 'r' && op->writer != CHECK_NONE && op->writer != reader &&
+	       !op->misplaced && op->version.time == 0 && op->time_us == 0;
+}
+
+/* Such reads of keys that the line then wrote: from its end to its beginning, marking what is
+ * written behind. Most lines have none. */
 static int link_part(struct check *check, const struct check_part *part)
 {
+	const struct check_op *ops = check->ops + part->ops_at;
+	uint32_t i = part->ops_count;
+	bool any = false;
 	int err = 0;
 
+	for (uint32_t j = 0; j < part->ops_count && !any; j++)
+		any = tells_nothing_else(&ops[j], part->txn);
 	check->epoch++;
-	for (uint32_t i = part->ops_count; !err && i-- > 0;) {
-		const struct check_op *op = &check->ops[part->ops_at + i];
-		struct check_link link = {op->key, part->txn, op->writer, part->ops_at + i, false};
+	while (any && !err && i-- > 0) {
+		struct check_link link = {ops[i].key, part->txn, ops[i].writer, part->ops_at + i,
+					  false};
 
-		if (op->kind != 'r')
-			check->key[op->key].epoch = check->epoch;
-		else if (op->writer != CHECK_NONE && op->writer != part->txn && !op->misplaced &&
-			 op->version.time == 0 && op->time_us == 0 &&
-			 check->key[op->key].epoch == check->epoch)
+		if (ops[i].kind != 'r')
+			check->key[ops[i].key].epoch = check->epoch;
+		else if (tells_nothing_else(&ops[i], part->txn) &&
+			 check->key[ops[i].key].epoch == check->epoch)
 			err = check_list_add(&check->links, &link, sizeof(link));
 	}
 	return err;
