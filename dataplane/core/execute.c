@@ -12,6 +12,9 @@
  * E3. The first operation that fails ends the packet: a COMMIT never follows a failed PUT.
  * E4. UNKNOWN_TXN says that nothing of the transaction was or will be visible. Of an id whose
  *     outcome may have left the table nobody knows that: it is EXPIRED.
+ * E5. An attempt that OPENs and replaces another begins the chain anew from its step on: what later
+ *     steps wrote is dropped, and the instance changes. So no function that goes on from a replaced
+ *     one's result can commit what is half replaced (P5).
  */
 #include <errno.h>
 #include <string.h>
@@ -79,6 +82,23 @@ static uint16_t open_txn(struct execution *x)
 	return ABAFT_OK;
 }
 
+/* E5 */
+static void begin_anew(struct execution *x)
+{
+	struct txn *txn = x->txn;
+
+	for (uint32_t i = 0; i < txn->steps; i++) {
+		struct txn_step *step = &txn->step[i];
+
+		if (step->step <= x->request->step || step->attempt == UINT16_MAX)
+			continue;
+		step->over = true;
+		writeset_drop(&txn->writes, &x->node->memory, step->step,
+			      (uint16_t)(step->attempt + 1));
+	}
+	txn->instance = x->node->next_instance++;
+}
+
 /* A replaced attempt is refused; a later attempt of a step drops what the earlier ones wrote. */
 static uint16_t attempt_status(struct execution *x)
 {
@@ -94,8 +114,14 @@ static uint16_t attempt_status(struct execution *x)
 		}
 		if (r->attempt > txn->step[i].attempt) {
 			txn->step[i].attempt = r->attempt;
+			txn->step[i].over = false;
 			writeset_drop(&txn->writes, &x->node->memory, r->step, r->attempt);
 			x->node->counters.attempts_replaced++;
+			if (r->open)
+				begin_anew(x);
+		} else if (txn->step[i].over) {
+			x->node->counters.refused_stale++;
+			return ABAFT_STALE_ATTEMPT;
 		}
 		return ABAFT_OK;
 	}
@@ -105,6 +131,18 @@ static uint16_t attempt_status(struct execution *x)
 	}
 	txn->step[txn->steps++] = (struct txn_step){.step = r->step, .attempt = r->attempt};
 	return ABAFT_OK;
+}
+
+/* Its attempt was replaced, perhaps by one that began anew: it need not know the instance. */
+static bool is_stale(const struct execution *x)
+{
+	const struct txn *txn = x->txn;
+
+	for (uint32_t i = 0; i < txn->steps; i++)
+		if (txn->step[i].step == x->request->step)
+			return x->request->attempt < txn->step[i].attempt ||
+			       (x->request->attempt == txn->step[i].attempt && txn->step[i].over);
+	return false;
 }
 
 /* Finds or begins the transaction. An id with an outcome has no transaction. */
@@ -135,6 +173,10 @@ static uint16_t enter(struct execution *x)
 	txn_renew(&x->node->txns, x->txn, deadline_us(x->node, r));
 	return attempt_status(x);
 unknown:
+	if (x->txn && is_stale(x)) {
+		x->node->counters.refused_stale++;
+		return ABAFT_STALE_ATTEMPT;
+	}
 	x->node->counters.refused_unknown++;
 	return ABAFT_UNKNOWN_TXN;
 }

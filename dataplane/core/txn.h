@@ -31,6 +31,7 @@ enum txn_state {
 
 struct txn_step {
 	uint16_t step, attempt;
+	bool over; /* that attempt too: the chain began anew before it */
 };
 
 struct txn {

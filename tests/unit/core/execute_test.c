@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* execute_test.c - E1 to E3 and the operations, request by request. */
+/* execute_test.c - E1 to E5 and the operations, request by request. */
 #include "tests/unit/core/region.h"
 
 #include <stdio.h>
@@ -256,6 +256,42 @@ static void attempts_replace_each_other(void **state)
 	assert_string_equal(text, "0");
 	assert_int_equal(bed_counters(&bed, 0)->attempts_replaced, 1);
 	assert_int_equal(bed_counters(&bed, 0)->refused_stale, 2);
+}
+
+/* E5: two runs of a chain at a time; the second begins while the first is at its second step. */
+static void a_chain_begun_anew_is_not_committed_by_the_old_one(void **state)
+{
+	struct client old, new;
+	char text[8];
+
+	client_new(&old);
+	old.step = 1;
+	assert_int_equal(put(&old, "a", "0"), ABAFT_OK);
+	old.step = 2;
+	assert_int_equal(put(&old, "b", "0"), ABAFT_OK);
+	new = old;
+	new.step = new.attempt = 1;
+	new.instance = new.seq = 0;
+	assert_int_equal(put(&new, "a", "1"), ABAFT_OK);
+	assert_int_not_equal(new.instance, old.instance);
+	assert_int_equal(get(&new, "b"), ABAFT_NOT_FOUND);
+	/* The old run: its step that was at work, its next one, a straggler of its first. */
+	assert_int_equal(commit(&old), ABAFT_STALE_ATTEMPT);
+	old.step = 3;
+	assert_int_equal(commit(&old), ABAFT_UNKNOWN_TXN);
+	old.step = 1;
+	assert_int_equal(put(&old, "a", "late"), ABAFT_STALE_ATTEMPT);
+	/* Also with OPEN the step that is over stays so. */
+	old.step = 2;
+	old.instance = 0;
+	assert_int_equal(put(&old, "b", "late"), ABAFT_STALE_ATTEMPT);
+	new.step = 2;
+	assert_int_equal(put(&new, "b", "1"), ABAFT_OK);
+	assert_int_equal(commit(&new), ABAFT_OK);
+	bed_get(&bed, 0, "a", text, sizeof(text));
+	assert_string_equal(text, "1");
+	bed_get(&bed, 0, "b", text, sizeof(text));
+	assert_string_equal(text, "1");
 }
 
 static void steps_are_bounded(void **state)
@@ -570,6 +606,7 @@ int main(void)
 		CASE(a_tick_ends_a_bounded_number),
 		CASE(nothing_follows_a_failure),
 		CASE(attempts_replace_each_other),
+		CASE(a_chain_begun_anew_is_not_committed_by_the_old_one),
 		CASE(steps_are_bounded),
 		CASE(ids_out_of_the_window_are_refused),
 		CASE(forgotten_outcomes_are_not_run_again),
