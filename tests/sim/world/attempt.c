@@ -6,8 +6,9 @@
  * more nor less than is known:
  *
  * A1. `failed` is an attempt that never sent a commit, or one that was told UNKNOWN_TXN: its commit
- *     named an instance that the node does not hold, so no copy of that packet can commit. Every
- *     other refusal may be the answer to one copy only, another of which comes late: `unknown`.
+ *     named an instance that the node does not hold, so no copy of that packet can commit; or one
+ *     that sent it when somebody had been told that another had committed. Every other refusal may
+ *     be the answer to one copy only, another of which comes late: `unknown`.
  * A2. A commit answered OK without REPEAT is this attempt's. With REPEAT, or COMMITTED from an
  *     operation, it is this attempt's if no other may have committed: then its own answer was lost.
  *     Else `repeated`, though it may be its own.
@@ -277,6 +278,18 @@ static enum history_outcome aborted(const struct attempt *attempt)
 	return HISTORY_ABORTED;
 }
 
+/* A1 */
+static enum history_outcome unanswered(struct attempt *attempt, int err)
+{
+	const struct chain *chain = attempt->chain;
+
+	if (!attempt->asked)
+		return HISTORY_FAILED;
+	attempt->sure =
+		err == ABAFT_UNKNOWN_TXN || (chain->told_us && attempt->sent_us > chain->told_us);
+	return attempt->sure ? HISTORY_FAILED : HISTORY_UNKNOWN;
+}
+
 static enum history_outcome outcome_of(struct attempt *attempt, int err)
 {
 	const struct run *run = &attempt->run;
@@ -289,12 +302,7 @@ static enum history_outcome outcome_of(struct attempt *attempt, int err)
 		return committed(attempt, true);
 	if (err == ABAFT_ABORTED)
 		return aborted(attempt);
-	if (!attempt->asked)
-		return HISTORY_FAILED;
-	if (err != ABAFT_UNKNOWN_TXN)
-		return HISTORY_UNKNOWN;
-	attempt->sure = true; /* A1 */
-	return HISTORY_FAILED;
+	return unanswered(attempt, err);
 }
 
 /* Nobody's request is wrong, so nobody may be told that it is. But an answer that says nothing may
@@ -442,7 +450,7 @@ static void next_round(void *arg)
 		step_ended(attempt);
 }
 
-void attempt_begin(struct chain *chain)
+struct attempt *attempt_begin(struct chain *chain, uint32_t at, const struct attempt *before)
 {
 	struct platform *platform = chain->platform;
 	struct world *world = platform->world;
@@ -452,27 +460,29 @@ void attempt_begin(struct chain *chain)
 	if (!attempt)
 		abort();
 	run->request = &chain->request;
-	run->step = chain->request.steps == 1 ? 0 : (uint16_t)(chain->at + 1);
-	run->attempt = chain->attempt[chain->at]++;
-	run->before = chain->at ? &chain->done[chain->at - 1]->run : NULL;
+	if (chain->attempt[at] == UINT16_MAX)
+		abort();
+	run->step = chain->request.steps == 1 ? 0 : (uint16_t)(at + 1);
+	run->attempt = chain->attempt[at]++;
+	run->before = before ? &before->run : NULL;
 	run->random = chain_roll(chain, UINT64_MAX);
 	attempt->platform = platform;
 	attempt->chain = chain;
 	attempt->client = (uint32_t)chain_roll(chain, world->plan.clients);
 	LIST_INSERT_HEAD(&chain->attempts, attempt, of_chain);
 	LIST_INSERT_HEAD(&platform->clients[attempt->client].attempts, attempt, of_client);
-	chain->newest = attempt;
 	chain->running++;
 	world->counts.attempts++;
 	world_note(world, "request %u: %u.%u begins on client %u", chain->request.number, run->step,
 		   run->attempt, attempt->client);
 	event_set(&world->events, &attempt->event, world->events.now_us + run_roll(run, START_US),
 		  next_round, attempt);
+	return attempt;
 }
 
 void attempt_died(struct attempt *attempt)
 {
-	end(attempt, ABAFT_CANCELLED, attempt->asked ? HISTORY_UNKNOWN : HISTORY_FAILED);
+	end(attempt, ABAFT_CANCELLED, unanswered(attempt, ABAFT_CANCELLED));
 }
 
 void attempt_free(struct attempt *attempt)

@@ -158,6 +158,15 @@ static void give_up(struct chain *chain, int err)
 	chain_ended(chain);
 }
 
+/* No later attempt of its step, nor of those that it goes on from, has begun. */
+static bool is_latest(const struct chain *chain, const struct attempt *attempt)
+{
+	for (const struct run *run = &attempt->run; run; run = run->before)
+		if (run->attempt + 1 != chain->attempt[run->step ? run->step - 1 : 0])
+			return false;
+	return true;
+}
+
 /* What failed before the world healed does not count. */
 static bool used_up(struct chain *chain)
 {
@@ -175,7 +184,7 @@ static void proceed(struct chain *chain, struct attempt *attempt, int err)
 
 	if (err == ABAFT_EXPIRED && !may_be_refused(chain))
 		world_fail(world, "expired", "request %u is not too old", chain->request.number);
-	if (err == ABAFT_STALE_ATTEMPT)
+	if (err == ABAFT_STALE_ATTEMPT && is_latest(chain, attempt))
 		world_fail(world, "stale", "request %u: %u.%u is the last attempt of its step",
 			   chain->request.number, attempt->run.step, attempt->run.attempt);
 	if (err == ABAFT_CORRUPT && !planned(chain, WORLD_DISK_READ))
@@ -209,13 +218,22 @@ void chain_attempt_ended(struct attempt *attempt, int err, enum history_outcome 
 			chain_ended(chain);
 	} else if (newest && (chain->state == CHAIN_RUNS || chain->repeats)) {
 		proceed(chain, attempt, err); /* R1 */
+	} else if (outcome == HISTORY_OPEN && attempt->rival) {
+		attempt_begin(chain, attempt->run.step, attempt)->rival = true;
 	}
 	if (chain_roll(chain, 16) == 0)
 		question_ask(chain);
 	chain_rest(chain);
 }
 
-/* A second attempt of the same step, while the first runs. */
+/* The step that the chain is at. */
+static void begin_step(struct chain *chain)
+{
+	chain->newest =
+		attempt_begin(chain, chain->at, chain->at ? chain->done[chain->at - 1] : NULL);
+}
+
+/* A second attempt of the same step while the first runs, or a second run of it all. */
 static void race(void *arg)
 {
 	struct chain *chain = arg;
@@ -225,8 +243,12 @@ static void race(void *arg)
 	    !world_has(world, WORLD_RACE))
 		return;
 	world_fault(world, WORLD_RACE);
+	if (chain->request.steps > 1 && chain_roll(chain, 2)) {
+		attempt_begin(chain, 0, NULL)->rival = true;
+		return;
+	}
 	chain->tries++;
-	attempt_begin(chain);
+	begin_step(chain);
 }
 
 static void plan_race(struct chain *chain)
@@ -252,12 +274,10 @@ static void next_attempt(void *arg)
 		chain->at = 0;
 		chain->tries = 0;
 	}
-	if (chain->attempt[chain->at] == UINT16_MAX)
-		abort();
 	/* It was too short, perhaps. */
 	if (++chain->tries > 4)
 		chain->deadline_ms = 0;
-	attempt_begin(chain);
+	begin_step(chain);
 	plan_race(chain);
 }
 

@@ -32,6 +32,7 @@ struct attempt {
 	uint64_t start_us;	 /* its first round was sent */
 	uint64_t sent_us;	 /* its latest one was */
 	struct abaft_result end; /* of the commit or abort */
+	bool rival;		 /* of a second run of the whole request */
 	bool asked;		 /* a commit of its was sent */
 	bool sure;		 /* and refused for good, or it told somebody else's outcome */
 	char context[ABAFT_CONTEXT_BYTES]; /* for the step after it */
@@ -89,8 +90,8 @@ struct platform {
 };
 
 /* attempt.c */
-/* Begins after a moment; chain->newest is it from now on. */
-void attempt_begin(struct chain *chain);
+/* Step `at` (from 0 on) begins after a moment, going on from `before`. */
+struct attempt *attempt_begin(struct chain *chain, uint32_t at, const struct attempt *before);
 /* Its process is gone. */
 void attempt_died(struct attempt *attempt);
 void attempt_free(struct attempt *attempt);
