@@ -390,6 +390,10 @@ static void answered(void *arg, struct abaft_txn *txn, int err)
 		return;
 	}
 	sim_client_end(attempt->platform->clients[attempt->client].sim, txn);
+	if (!err && run->commits && attempt->chain->writes && attempt->end.version.time == 0)
+		world_fail(world_of(attempt), "no version",
+			   "request %u: %u.%u committed what was written as nothing",
+			   attempt->chain->request.number, run->step, run->attempt);
 	if ((run->commits || run->aborts) && attempt->end.status == ABAFT_OK)
 		chain_told(attempt->chain, attempt->end.version);
 	else if (err == ABAFT_COMMITTED || err == ABAFT_ABORTED)

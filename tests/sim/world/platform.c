@@ -221,7 +221,8 @@ void chain_attempt_ended(struct attempt *attempt, int err, enum history_outcome 
 	} else if (outcome == HISTORY_OPEN && attempt->rival) {
 		attempt_begin(chain, attempt->run.step, attempt)->rival = true;
 	}
-	if (chain_roll(chain, 16) == 0)
+	if (chain_roll(chain, 16) == 0 ||
+	    (outcome == HISTORY_REPEATED && chain->version.time == 0 && chain->writes))
 		question_ask(chain);
 	chain_rest(chain);
 }

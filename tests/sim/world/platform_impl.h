@@ -58,6 +58,7 @@ struct chain {
 	uint32_t at;		/* the step, from 0 on */
 	uint32_t running;	/* attempts, and questions */
 	uint32_t tries;		/* attempts since it began, or since the world heals */
+	uint32_t questions;	/* asked */
 	uint32_t repetitions;	/* still to come */
 	bool repeats;		/* it has ended, and is run once more */
 	bool healed;

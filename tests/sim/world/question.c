@@ -3,14 +3,20 @@
  * question.c - what became of a request, asked as abaft_status() does, and the answer held against
  * what others were told.
  *
+ * Who is answered COMMITTED learns the version of the commit, and no read has brought the news: the
+ * history gets it as an attempt that did nothing and was told of another's.
+ *
  * Q1. Who asks after somebody was told the end is told the same end, or (the outcome has left the
  *     node's table) EXPIRED.
  */
 #include <stdlib.h>
 
 #include "client/txn.h"
+#include "tests/sim/world/judge.h"
 #include "tests/sim/world/platform_impl.h"
 #include "tests/sim/world/world.h"
+
+#define QUESTIONS_MAX 20
 
 struct question {
 	struct chain *chain;
@@ -31,6 +37,14 @@ static void question_end(struct question *question)
 	chain_rest(chain);
 }
 
+/* Asks again while it is known that there is a version, but not which. */
+static void ask_again(struct chain *chain)
+{
+	if (chain->told_us && chain->version.time == 0 && chain->writes && !chain->ends_in_abort &&
+	    chain->questions < QUESTIONS_MAX)
+		question_ask(chain);
+}
+
 void question_died(struct question *question)
 {
 	question_end(question);
@@ -44,6 +58,16 @@ static bool anybody_asked(const struct chain *chain)
 	if (attempt->asked)
 		return true;
 	return false;
+}
+
+static void tell_version(const struct question *question)
+{
+	struct world *world = question->chain->platform->world;
+	struct run none = {.request = &question->chain->request};
+	uint64_t now_us = world->events.now_us;
+
+	judge_run(world->judge, &none, "status", now_us, now_us, HISTORY_REPEATED,
+		  question->result.version);
 }
 
 static void judge(const struct question *question)
@@ -60,6 +84,7 @@ static void judge(const struct question *question)
 			world_fail(world, "committed unasked", "request %u: says STATUS",
 				   chain->request.number);
 		chain_told(chain, question->result.version);
+		tell_version(question);
 		break;
 	case ABAFT_ABORTED:
 		if (!chain->ends_in_abort)
@@ -87,7 +112,12 @@ static void answered(void *arg, struct abaft_txn *txn, int err)
 	struct question *question = arg;
 
 	sim_client_end(question->chain->platform->clients[question->client].sim, txn);
-	if (!err)
+	if (err)
+		world_note(question->chain->platform->world, "request %u: no status: %s",
+			   question->chain->request.number, abaft_error_name(err));
+	if (err)
+		ask_again(question->chain);
+	else
 		judge(question);
 	question_end(question);
 }
@@ -98,16 +128,21 @@ void question_ask(struct chain *chain)
 	struct world *world = platform->world;
 	struct abaft_begin begin = {.id = &chain->request.id};
 	struct question *question = calloc(1, sizeof(*question));
+	uint32_t clients = world->plan.clients, first = (uint32_t)chain_roll(chain, clients);
 	struct sim_client *client;
-	int err;
+	int err = ABAFT_BUSY;
 
 	if (!question)
 		abort();
 	question->chain = chain;
-	question->client = (uint32_t)chain_roll(chain, world->plan.clients);
 	question->told = chain->told_us != 0;
-	client = platform->clients[question->client].sim;
-	if (sim_client_begin(client, &begin, &question->txn)) { /* it has no place for one more */
+	/* Not every client has a place for one more. */
+	for (uint32_t i = 0; err && i < clients; i++) {
+		question->client = (first + i) % clients;
+		client = platform->clients[question->client].sim;
+		err = sim_client_begin(client, &begin, &question->txn);
+	}
+	if (err) {
 		free(question);
 		return;
 	}
@@ -118,4 +153,5 @@ void question_ask(struct chain *chain)
 		world_fail(world, "cannot submit", "a question: %s", abaft_error_name(err));
 	LIST_INSERT_HEAD(&platform->clients[question->client].questions, question, of_client);
 	chain->running++;
+	chain->questions++;
 }
