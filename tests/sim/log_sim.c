@@ -146,11 +146,14 @@ static void flip_checkpoint(struct log_sim *s)
 	int count =
 		checkpoint_list(sim_files_filedev(s->bed.files), numbers, ABAFT_CHECKPOINTS_MAX);
 	uint64_t bytes;
+	uint32_t which;
 	uint8_t *at;
 
 	if (count <= 0)
 		return;
-	at = sim_files_bytes(s->bed.files, numbers[log_sim_roll(s, (uint32_t)count)], &bytes);
+	which = numbers[log_sim_roll(s, (uint32_t)count)];
+	at = sim_files_bytes(s->bed.files, which, &bytes);
+	s->flipped |= UINT64_C(1) << which % 64;
 	at[sim_random(&s->random, bytes)] ^= (uint8_t)(1u << log_sim_roll(s, 8));
 	s->counts.fault[FAULT_FLIP_CHECKPOINT]++;
 	s->flips++;
@@ -467,6 +470,21 @@ static void rot(struct log_sim *s)
 			start_fault(s, fault);
 }
 
+/* All that is wrong is one of the checkpoints there are: while there is but one, nothing is
+ * cleaned. */
+static bool one_checkpoint_damaged(const struct log_sim *s)
+{
+	uint32_t numbers[ABAFT_CHECKPOINTS_MAX], damaged = 0;
+	int count =
+		checkpoint_list(sim_files_filedev(s->bed.files), numbers, ABAFT_CHECKPOINTS_MAX);
+
+	if (s->faults >> FAULTS_LYING != 1u << (FAULT_FLIP_CHECKPOINT - FAULTS_LYING))
+		return false;
+	for (int i = 0; i < count; i++)
+		damaged += s->flipped >> numbers[i] % 64 & 1;
+	return damaged == 1;
+}
+
 static void count_refusal(struct log_sim *s, int err)
 {
 	const char *why = s->bed.why;
@@ -476,8 +494,7 @@ static void count_refusal(struct log_sim *s, int err)
 	c->refused++;
 	if (!log_sim_damaged(s))
 		log_sim_fail(s, "a start is refused (%s): %s", strerror(-err), why);
-	if (s->faults >> FAULTS_LYING == 1u << (FAULT_FLIP_CHECKPOINT - FAULTS_LYING) &&
-	    s->flips == 1)
+	if (one_checkpoint_damaged(s))
 		log_sim_fail(s, "one damaged checkpoint is enough to refuse a start: %s", why);
 	if (err != -EBADMSG || why[0] == '\0')
 		log_sim_fail(s, "a start fails (%s): %s", strerror(-err), why);
@@ -581,7 +598,12 @@ static void choose_faults(struct log_sim *s)
 	for (uint32_t fault = 0; fault < last; fault++)
 		if (log_sim_roll(s, 3) == 0)
 			s->faults |= 1u << fault;
-	if (s->lying)
+	if (!s->lying)
+		return;
+	/* Damaged checkpoints alone often: with one of two damaged every start must succeed. */
+	if (log_sim_roll(s, 3) == 0)
+		s->faults = (s->faults & ((1u << FAULTS_LYING) - 1)) | 1u << FAULT_FLIP_CHECKPOINT;
+	else
 		s->faults |= 1u << (FAULTS_LYING + log_sim_roll(s, FAULTS - FAULTS_LYING));
 }
 

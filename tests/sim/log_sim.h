@@ -124,6 +124,7 @@ struct log_sim {
 	struct lookup lookup[LOOKUPS_MAX];
 	struct log_mark mark[ABAFT_LOGS_MAX]; /* as of the last pass */
 	uint64_t flips;			      /* of bits at rest */
+	uint64_t flipped;		      /* checkpoints of which one was, by number % 64 */
 	struct log_sim_counts counts;
 };
 
