@@ -11,6 +11,7 @@
 
 #define KEYS	 8
 #define READS	 5
+#define WRITTEN	 3 /* by one request */
 #define PAUSE_US 1500000
 
 enum { FIRST, WRITES };
@@ -34,12 +35,29 @@ static bool write_some(struct run *run)
 
 	if (run->round)
 		return false;
-	for (uint32_t i = 0; i < 3; i++) {
+	for (uint32_t i = 0; i < WRITTEN; i++) {
 		name(key, run->request->facts[FIRST] + i);
 		load_put_number(run, key, run->request->number + 1);
 	}
 	run_commit(run);
 	return true;
+}
+
+/* Nobody deletes these keys: what was committed before the reader's request came is there. */
+static void check_there(struct world *world, const struct run *run, uint32_t i)
+{
+	uint64_t place = (run->request->facts[FIRST] + i) % KEYS;
+
+	for (uint32_t n = 0; n < world->plan.requests; n++) {
+		const struct request *writer = platform_request(world->platform, n);
+
+		if (writer->load == &load_slow && writer->facts[WRITES] && writer->committed &&
+		    writer->committed_us < run->request->arrived_us &&
+		    (place + KEYS - writer->facts[FIRST]) % KEYS < WRITTEN)
+			world_fail(world, "slow: a missing version",
+				   "request %u finds no %s, request %u had committed one",
+				   run->request->number, run->ops[i].key, n);
+	}
 }
 
 static void compare(struct world *world, const struct run *run)
@@ -52,6 +70,8 @@ static void compare(struct world *world, const struct run *run)
 		    first->result.version.origin != again->result.version.origin)
 			world_fail(world, "slow: not repeatable", "%s changed within a transaction",
 				   first->key);
+		if (first->result.status == ABAFT_NOT_FOUND)
+			check_there(world, run, i);
 	}
 }
 
