@@ -124,7 +124,7 @@ void machine_clock_jumps(struct machine *m)
 static void clock_turn(void *arg)
 {
 	struct machine *m = arg;
-	uint64_t mean_us = m->world->plan.length_us / 8;
+	uint64_t mean_us = machine_span_us(m) / 8;
 
 	machine_clock_jumps(m);
 	event_set(&m->world->events, &m->clock_jump,

@@ -19,8 +19,9 @@
 /* Up to 16 s: longer than a worker waits for a read, or a stop for the log. */
 #define STUCK_MS_LOG2 15
 #define SEGMENTS_MAX  1024
-/* Of the time until the world heals. */
+/* In the time that requests come; not more often than every 10 ms. */
 #define LOOKS	      64
+#define LOOK_US	      10000
 
 struct sim_disk *machine_any_disk(struct machine *m)
 {
@@ -171,7 +172,7 @@ void machine_disks_fail(void *arg)
 		{WORLD_DISK_FULL, 150}, {WORLD_DISK_READ, 400},
 	};
 	struct machine *m = arg;
-	uint64_t mean_us = m->world->plan.length_us / LOOKS;
+	uint64_t mean_us = machine_span_us(m) / LOOKS;
 
 	if (m->state != MACHINE_DOWN) {
 		machine_disks_heal(m, false);
@@ -181,7 +182,8 @@ void machine_disks_fail(void *arg)
 				begin_fault(m, faults[i].fault);
 	}
 	event_set(&m->world->events, &m->fault,
-		  m->world->events.now_us + 1000 + machine_roll(m, STREAM_DISK, 2 * mean_us + 1),
+		  m->world->events.now_us + 1000 +
+			  machine_roll(m, STREAM_DISK, 2 * (mean_us > LOOK_US ? mean_us : LOOK_US)),
 		  machine_disks_fail, m);
 }
 

@@ -75,6 +75,15 @@ static inline uint64_t machine_roll(struct machine *m, enum world_stream stream,
 	return world_roll(m->world, stream, limit);
 }
 
+/* How long requests come, and some are retried: what happens shall happen in it. */
+static inline uint64_t machine_span_us(const struct machine *m)
+{
+	const struct world_plan *plan = &m->world->plan;
+	uint64_t us = UINT64_C(2) * plan->requests * plan->rate_us + 50000;
+
+	return us < plan->length_us ? us : plan->length_us;
+}
+
 /* machine_step.c */
 struct now machine_now(const struct machine *m);
 void machine_schedule(struct machine *m); /* all of a new life */

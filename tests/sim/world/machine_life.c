@@ -54,7 +54,7 @@ static void plan_end(struct machine *m)
 	if (count == 0 || m->lives >= plan->lives)
 		return;
 	m->end = ends[machine_roll(m, STREAM_CRASH, count)];
-	set_life(m, machine_roll(m, STREAM_CRASH, 2 * plan->length_us / plan->lives + 1),
+	set_life(m, machine_roll(m, STREAM_CRASH, 2 * machine_span_us(m) / plan->lives + 1),
 		 machine_end_life);
 }
 
