@@ -108,7 +108,7 @@ static void attempt(struct run *run, const struct request *request, uint16_t ste
 	*run = (struct run){.request = (struct request *)(uintptr_t)request,
 			    .step = step,
 			    .attempt = number,
-			    .random = number + 1};
+			    .random = request->random + number};
 	while (!run->commits && !run->aborts && request->load->round(&world, run)) {
 		run->round++;
 		for (; run->ops_before < run->ops_count; run->ops_before++) {
