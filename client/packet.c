@@ -129,7 +129,7 @@ enum packet_fault packet_open(struct packet_cursor *cursor, struct packet_header
 	if (get16(head->length) != len)
 		return PACKET_LENGTH;
 	header->flags = get16(head->flags);
-	if (header->flags & ~ABAFT_FLAGS_KNOWN)
+	if (header->flags & ~ABAFT_FLAG_REFUSED) /* OPEN is a request's */
 		return PACKET_FLAGS;
 	header->ops = get16(head->ops);
 	header->status = get16(head->status);

@@ -30,7 +30,6 @@ enum abaft_wire_flag {
 	/* Answer: the node executed this request before, or refused it as a whole (then ops = 0).
 	 */
 	ABAFT_FLAG_REFUSED = 1 << 1,
-	ABAFT_FLAGS_KNOWN = (1 << 2) - 1,
 };
 
 enum abaft_wire_op_code {

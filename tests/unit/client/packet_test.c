@@ -96,6 +96,9 @@ static void wrong_headers(void **state)
 	a.header.flags[1] = 1;
 	assert_int_equal(open_answer(&a, sizeof(a)), PACKET_FLAGS);
 	a = answer();
+	a.header.flags[0] = ABAFT_FLAG_OPEN;
+	assert_int_equal(open_answer(&a, sizeof(a)), PACKET_FLAGS);
+	a = answer();
 	a.header.status[0] = ABAFT_FLAG_REFUSED;
 	assert_int_equal(open_answer(&a, sizeof(a)), PACKET_REFUSED);
 	a.header.flags[0] = ABAFT_FLAG_REFUSED;
