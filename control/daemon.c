@@ -38,6 +38,20 @@ static uint32_t frame_buffers(const struct daemon *d)
 	       d->workers * (ABAFT_COMMITS_PENDING_MAX + ABAFT_FETCH_WAITERS_MAX);
 }
 
+/* A worker reads one queue; what comes on a queue that no worker reads would be lost. */
+static int read_port(struct daemon *d, char *why)
+{
+	int err = port_spec_parse(&d->spec, d->config->port, why);
+
+	if (err == 0 && d->spec.queues > d->workers) {
+		snprintf(why, DAEMON_WHY_BYTES,
+			 "port %s: %u queues need at least as many workers, not %u",
+			 d->config->port, d->spec.queues, d->workers);
+		err = -EINVAL;
+	}
+	return err;
+}
+
 static int start_eal(struct daemon *d, char *why)
 {
 	struct eal_config eal = {
@@ -287,7 +301,7 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	why[0] = '\0';
 	/* DPDK pins the main thread; workers must not inherit that. */
 	sched_getaffinity(0, sizeof(allowed), &allowed);
-	err = port_spec_parse(&d->spec, config->port, why);
+	err = read_port(d, why);
 	if (err == 0) {
 		err = datadir_open(&d->datadir, config->data_dir, why, DAEMON_WHY_BYTES);
 		d->datadir_open = err == 0;

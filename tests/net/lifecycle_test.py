@@ -229,6 +229,13 @@ def configuration(tap):
         tap.ok(False, 'config: an interface that is not there', 'it started')
     except Failed as failed:
         tap.ok('nowhere0' in str(failed), 'config: an interface that is not there', failed)
+    program.keys['port'] = 'afxdp:lo,queues=2'
+    try:
+        program.start()
+        tap.ok(False, 'config: a queue that no worker reads', 'it started')
+    except Failed as failed:
+        tap.ok('at least as many workers' in str(failed), 'config: a queue that no worker reads',
+               failed)
     program.close()
 
 
