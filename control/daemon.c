@@ -167,6 +167,9 @@ static int start_port(struct daemon *d, char *why)
 		err = port_device_open(&d->device, &d->spec, &device, why);
 	if (err == 0)
 		port_device_mac(d->device, d->host.mac);
+	if (err == 0 && port_device_spread(d->device)[0] != '\0')
+		report(d->report, REPORT_INFO, "NIC %s: %s", d->spec.name,
+		       port_device_spread(d->device));
 	return err;
 }
 

@@ -197,6 +197,29 @@ static int open_afxdp(struct port_device *device, char *why)
 	return err;
 }
 
+/* Flow rules where the NIC takes them, RSS where it has it; and tells what it came to. */
+static void open_spread(struct port_device *device, const struct port_device_config *config)
+{
+	uint32_t queues = device->spec.queues, want = 2u * config->workers, taken;
+	struct rte_eth_dev_info info;
+	bool rss = false;
+
+	if (queues == 1) {
+		snprintf(device->spread, sizeof(device->spread), "one queue");
+		return;
+	}
+	if (!rte_eth_dev_info_get(device->ethdev[0], &info))
+		rss = info.flow_type_rss_offloads != 0;
+	taken = port_flow_rules(device->ethdev[0], config, queues);
+	if (taken == want)
+		snprintf(device->spread, sizeof(device->spread),
+			 "%u queues, flow rules bring each worker its own", queues);
+	else
+		snprintf(device->spread, sizeof(device->spread),
+			 "%u queues, %u of %u flow rules taken, %s", queues, taken, want,
+			 rss ? "RSS spreads the rest" : "no RSS: it spreads as it likes");
+}
+
 static int open_other(struct port_device *device, const struct port_device_config *config,
 		      char *why)
 {
@@ -211,8 +234,7 @@ static int open_other(struct port_device *device, const struct port_device_confi
 	for (uint32_t i = 0; i < device->spec.queues; i++)
 		fill_queue(device, i, device->ethdev[0], (uint16_t)i, -1);
 	if (device->spec.kind == PORT_PCI) {
-		if (device->spec.queues > 1)
-			(void)port_flow_rules(device->ethdev[0], config, device->spec.queues);
+		open_spread(device, config);
 		/* Neighbour solicitations come by multicast. Not every NIC needs telling. */
 		(void)rte_eth_allmulticast_enable(device->ethdev[0]);
 	}
@@ -254,6 +276,11 @@ uint32_t port_device_queues(const struct port_device *device)
 struct port *port_device_queue(struct port_device *device, uint32_t queue)
 {
 	return queue < device->queues ? &device->queue[queue].port : NULL;
+}
+
+const char *port_device_spread(const struct port_device *device)
+{
+	return device->spread;
 }
 
 void port_device_mac(const struct port_device *device, uint8_t mac[6])

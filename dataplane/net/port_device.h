@@ -25,6 +25,7 @@ struct port_device {
 	uint32_t ethdevs; /* opened: 1, for afxdp as many as queues */
 	uint16_t ethdev[PORT_QUEUES_MAX];
 	uint8_t mac[6];
+	char spread[PORT_SPREAD_BYTES];
 	struct port_queue queue[PORT_QUEUES_MAX];
 };
 
@@ -32,6 +33,13 @@ extern const struct port_ops port_dpdk_ops;
 
 /* The pool of the device's frame buffers. 0 or negative errno. */
 int port_pool_make(struct port_device *device, const struct port_device_config *config, char *why);
+
+/* A PCI address in full, as DPDK and the kernel name the device. 0 or -EINVAL. */
+__attribute__((warn_unused_result)) int port_pci_name(char name[PORT_NAME_BYTES], const char *text,
+						      char *why);
+/* How a NIC that has no MSI-X interrupts: "msi" or "legacy". NULL: by MSI-X, or not to be told.
+ * DPDK tries MSI-X on every NIC and complains. */
+const char *port_pci_interrupts(const char *name);
 
 /* One rule for each worker's UDP port and each IP version. How many the device took. */
 uint32_t port_flow_rules(uint16_t ethdev, const struct port_device_config *config, uint32_t queues);

@@ -30,6 +30,7 @@
 /* Longest interface name, PCI address, socket path or argument list in a port's text. */
 #define PORT_NAME_BYTES	  128
 #define PORT_QUEUES_MAX	  64
+#define PORT_SPREAD_BYTES 96
 /* Memory for one frame buffer: a page, and its place in the pool. */
 #define PORT_BUFFER_BYTES 4160u
 
@@ -90,6 +91,8 @@ __attribute__((warn_unused_result)) int port_device_open(struct port_device **ou
 uint32_t port_device_queues(const struct port_device *device);
 /* The device's, valid until port_device_close(). Only one thread uses a queue at a time. */
 struct port *port_device_queue(struct port_device *device, uint32_t queue);
+/* How a NIC brings packets to its queues, in words; empty for other kinds. */
+const char *port_device_spread(const struct port_device *device);
 /* The device's MAC address, for host.h. */
 void port_device_mac(const struct port_device *device, uint8_t mac[6]);
 /* Stops and frees; no worker may use the queues, and all frames must have been given back. */

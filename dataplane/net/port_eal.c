@@ -5,6 +5,7 @@
  * Without huge pages DPDK excludes --in-memory, so --no-shconf keeps it from leaving files; with
  * them --in-memory does.
  */
+#include "dataplane/net/port_device.h"
 #include "dataplane/net/port_why.h"
 
 #include <errno.h>
@@ -67,6 +68,10 @@ int port_eal_start(const struct eal_config *config, char *why)
 	if (config->pci) {
 		args[n++] = (char *)(uintptr_t) "-a";
 		args[n++] = (char *)(uintptr_t)config->pci;
+		if (port_pci_interrupts(config->pci)) {
+			args[n++] = (char *)(uintptr_t) "--vfio-intr";
+			args[n++] = (char *)(uintptr_t)port_pci_interrupts(config->pci);
+		}
 	} else {
 		args[n++] = (char *)(uintptr_t) "--no-pci";
 	}

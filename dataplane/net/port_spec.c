@@ -2,6 +2,7 @@
 /*
  * port_spec.c - reads the short text that names a port.
  */
+#include "dataplane/net/port_device.h"
 #include "dataplane/net/port_why.h"
 
 #include <errno.h>
@@ -43,6 +44,18 @@ static int take_queues(struct port_spec *spec, const char *text, char *why)
 	return 0;
 }
 
+static int take_arguments(struct port_spec *spec, const struct kind_name *kind, const char *text,
+			  char *why)
+{
+	char name[PORT_NAME_BYTES];
+	int err = kind->queues ? take_queues(spec, text, why) : 0;
+
+	if (err || kind->kind != PORT_PCI)
+		return err;
+	memcpy(name, spec->name, sizeof(name));
+	return port_pci_name(spec->name, name, why);
+}
+
 int port_spec_parse(struct port_spec *spec, const char *text, char *why)
 {
 	const char *colon = strchr(text, ':'), *rest = colon ? colon + 1 : "";
@@ -63,7 +76,7 @@ int port_spec_parse(struct port_spec *spec, const char *text, char *why)
 					PORT_NAME_BYTES);
 		spec->kind = kind->kind;
 		memcpy(spec->name, rest, strlen(rest) + 1);
-		return kind->queues ? take_queues(spec, text, why) : 0;
+		return take_arguments(spec, kind, text, why);
 	}
 	return port_say(
 		why, -EINVAL,

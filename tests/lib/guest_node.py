@@ -35,7 +35,11 @@ class GuestNode(node.Node):
         self.keys.setdefault('addresses',
                              f'{os.environ["ABAFT_ADDRESS"]},{os.environ["ABAFT_ADDRESS6"]}')
         if start:
-            self.start()
+            try:
+                self.start()
+            except BaseException:  # the next one wants the shell
+                self.close()
+                raise
 
     def _port(self):
         queues = min(self.workers, int(os.environ.get('ABAFT_QUEUES', 1)))

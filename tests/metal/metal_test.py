@@ -21,7 +21,7 @@ import guest as guests
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 from guest_node import GuestNode  # noqa: E402
-from node import ROOT, enter_namespace, missing, run  # noqa: E402
+from node import Failed, ROOT, enter_namespace, missing, run  # noqa: E402
 from ping import ping  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 import wire  # noqa: E402
@@ -140,6 +140,31 @@ def two_workers(tap, node, card):
         tap.ok(sum(frames) > 100, 'workers: frames came', frames)
 
 
+SPREAD = {'e1000': 'one queue', 'virtio': '2 queues, 0 of 4 flow rules taken, no RSS'}
+
+
+def says_what_it_does(tap, node, card):
+    """How packets get to the workers; and nothing that looks like an error"""
+    tap.ok(f'NIC {card.pci}: {SPREAD[card.name]}' in node.said(), 'says: how the card spreads',
+           node.said())
+    tap.ok('rror' not in node.said(), 'says: no error', node.said())
+
+
+def texts(tap, card):
+    """What stands for a card in the configuration"""
+    for port, workers, says in ((f'pci:{card.pci},queues=2', 1, 'at least as many workers'),
+                                (f'pci:{card.pci},queues=3', 3, 'queues, not 3'),
+                                ('pci:0000:00:1e.7', 1, 'bind it first'),
+                                ('pci:eth0', 1, 'no PCI address')):
+        try:
+            with GuestNode(port=port, workers=workers):
+                tap.ok(False, f'text: {port} is refused', 'it started')
+        except Failed as failed:
+            tap.ok(says in str(failed), f'text: {port}: {says}', failed)
+    with GuestNode(port=f'pci:{card.pci.removeprefix("0000:")}') as node:
+        tap.ok(ping(card.address, 10), f'text: {node.keys["port"]} is enough')
+
+
 def load(folder, name, *more):
     """`abaft load` beside us."""
     program = os.environ.get('ABAFT', f'{ROOT}/build/tools/abaft')
@@ -222,11 +247,13 @@ def program(tap, card, name, more):
 
 def on_card(tap, card, folder):
     with GuestNode(workers=2) as node:
-        for case in (answers_for_its_host, commands, steers_itself, two_workers, stops_and_starts):
+        for case in (answers_for_its_host, commands, steers_itself, two_workers, says_what_it_does,
+                     stops_and_starts):
             tap.case(case, node, card)
         tap.case(under_load, node, folder)
         tap.equal(node.stop(), 0, 'a clean stop in the end')
     tap.case(without_huge_pages, card)
+    tap.case(texts, card)
     for name, more in PROGRAMS:
         tap.case(program, card, name, more)
 

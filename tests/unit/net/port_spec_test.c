@@ -37,6 +37,8 @@ static void each_kind(void **state)
 	good("afxdp:lo", PORT_AFXDP, "lo", 1);
 	good("afxdp:eth0,queues=4", PORT_AFXDP, "eth0", 4);
 	good("pci:0000:01:00.0,queues=64", PORT_PCI, "0000:01:00.0", 64);
+	good("pci:01:00.0", PORT_PCI, "0000:01:00.0", 1);
+	good("pci:0000:0A:1f.7,queues=2", PORT_PCI, "0000:0a:1f.7", 2);
 	good("memif:role=client,socket=/run/m", PORT_MEMIF, "role=client,socket=/run/m", 1);
 	good("vhost:/run/v,queues=2", PORT_VHOST, "/run/v", 2);
 	good("virtio:/run/v", PORT_VIRTIO, "/run/v", 1);
@@ -60,6 +62,9 @@ static void refusals(void **state)
 	bad("afxdp:lo,queues=2x");
 	bad("afxdp:lo,queues=");
 	bad("afxdp:lo,speed=2");
+	bad("pci:eth0");
+	bad("pci:0000:01:00");
+	bad("pci:0000:01:00.0 ");
 	memset(longest, 'a', sizeof(longest));
 	memcpy(longest, "afxdp:", 6);
 	longest[6 + PORT_NAME_BYTES - 1] = 0;
