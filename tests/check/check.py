@@ -140,7 +140,7 @@ class Check:
         patience = '6' if name in ('asan', 'tsan') else '3'
         code, out = run(['meson', 'test', '-C', folder, '--no-rebuild', '--logbase', 'check',
                          '-t', patience] + names,
-                        SUITE_TIMEOUT_S, env={'ABAFT_SOAK_S': '60', **os.environ, **SANITIZERS})
+                        SUITE_TIMEOUT_S, env={'ABAFT_SOAK_S': '30', **os.environ, **SANITIZERS})
         if not os.path.exists(log):
             self.tally.fail(words, f'meson test ended with {code} and logged nothing', out)
             return
@@ -215,8 +215,8 @@ def main():
         prog='tools/check', description='Installs packages, builds, runs all tests. Needs root.')
     parser.add_argument('--quick', action='store_true',
                         help='one build (gcc, release) and its tests; no sanitizers, no fuzzing')
-    parser.add_argument('--fuzz-seconds', type=int, default=20, metavar='N',
-                        help='how long each fuzz target runs (default 20)')
+    parser.add_argument('--fuzz-seconds', type=int, default=10, metavar='N',
+                        help='how long each fuzz target runs (default 10)')
     check = Check(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
