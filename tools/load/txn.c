@@ -190,10 +190,11 @@ static void finish(struct load_slot *slot, enum history_outcome outcome)
 	load_slot_ended(slot);
 }
 
-/* I2 */
+/* I2. A COMMIT that was skipped, as something before it failed for now, may come once more with a
+ * late copy of its packet, and be executed then. */
 static enum history_outcome outcome_of_failure(const struct load_slot *slot, int err)
 {
-	if (!slot->commit_sent || slot->end.status == ABAFT_SKIPPED)
+	if (!slot->commit_sent)
 		return HISTORY_FAILED;
 	switch (err) {
 	case ABAFT_UNKNOWN_TXN:
