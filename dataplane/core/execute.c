@@ -6,9 +6,9 @@
  *		a value is on disk: cold.c parks the request, and it begins here once more
  *
  * E1. An id with an outcome is answered from it; nothing is executed (P6).
- * E2. A packet that does not OPEN must name the instance the node holds. After a restart or an
- *     expiry no packet of the old instance can find the id again, so no part of a transaction is
- *     ever committed without the rest (P5).
+ * E2. A packet that does not OPEN must name the instance the node holds. After a restart, an
+ *     expiry or a displacement no packet of the old instance can find the id again, so no part of
+ *     a transaction is ever committed without the rest (P5).
  * E3. The first operation that fails ends the packet: a COMMIT never follows a failed PUT.
  * E4. UNKNOWN_TXN says that nothing of the transaction was or will be visible. Of an id whose
  *     outcome may have left the table nobody knows that: it is EXPIRED.
@@ -22,6 +22,9 @@
 #include "dataplane/core/bytes.h"
 #include "dataplane/core/execution.h"
 #include "dataplane/core/txn_id.h"
+
+/* Transactions ended for their memory after one packet; the next packets go on with it. */
+#define DISPLACED_PER_PACKET 64
 
 static const struct vnum no_number = {0, 0};
 
@@ -62,6 +65,25 @@ static uint64_t deadline_us(const struct node *node, const struct request *r)
 	return node->now.mono_us + ms * 1000;
 }
 
+static void displace(struct node *node, struct txn *txn)
+{
+	txn_end(&node->txns, &node->memory, txn);
+	node->counters.displaced++;
+}
+
+/* After a packet: txn.h I3. */
+static void weigh(struct node *node, struct txn *txn)
+{
+	txn_weigh(&node->txns, txn);
+	for (int i = 0; i < DISPLACED_PER_PACKET; i++) {
+		struct txn *victim = txn_fresh_for_memory(&node->txns);
+
+		if (node->txns.fresh_bytes <= node->fresh_bytes_max || !victim || victim == txn)
+			break;
+		displace(node, victim);
+	}
+}
+
 static uint16_t open_txn(struct execution *x)
 {
 	struct node *node = x->node;
@@ -71,12 +93,20 @@ static uint16_t open_txn(struct execution *x)
 		return status;
 	if (node->stopping)
 		return ABAFT_STOPPING;
+	if (node->txns.open == node->txns.max) {
+		struct txn *victim = txn_fresh_for_place(&node->txns);
+
+		if (victim)
+			displace(node, victim);
+	}
 	x->txn = txn_begin(&node->txns, x->request->txn, node->next_instance, node->now.mono_us,
 			   deadline_us(node, x->request), node->era);
 	if (!x->txn) {
 		node->counters.busy_txns++;
 		return ABAFT_BUSY;
 	}
+	if (x->request->attempt == 0)
+		txn_set_fresh(&node->txns, x->txn);
 	node->next_instance++;
 	node->counters.opened++;
 	return ABAFT_OK;
@@ -160,6 +190,9 @@ static uint16_t enter(struct execution *x)
 			return ABAFT_LOG_FAILED;
 		if (!r->open && r->instance != x->txn->instance && !abort_only)
 			goto unknown;
+		/* A request that waited for values is no second packet. */
+		if (!x->node->fetches->running)
+			txn_came_back(&x->node->txns, x->txn);
 	} else if (r->open || abort_only) {
 		status = open_txn(x);
 		if (status != ABAFT_OK)
@@ -560,6 +593,8 @@ static void execute(struct execution *x)
 	store_le64(((struct abaft_wire_header *)(void *)x->answer->out)->instance,
 		   x->txn->instance);
 	execute_ops(x);
+	if (x->txn)
+		weigh(node, x->txn);
 }
 
 enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in_bytes,

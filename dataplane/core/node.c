@@ -95,6 +95,8 @@ int node_create(struct node **out, struct store *store, const struct node_config
 	if (err)
 		goto free_outcomes;
 	reclaim_init(&node->reclaim, store, config->worker, &node->memory);
+	node->fresh_bytes_max = (uint64_t)store->memory.spans_total * MEMORY_SPAN_BYTES /
+				ABAFT_TXNS_FRESH_SHARE / store->workers;
 	*out = node;
 	return 0;
 free_outcomes:

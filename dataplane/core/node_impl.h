@@ -29,6 +29,7 @@ struct node {
 	struct memory_cache memory;
 	struct reclaim reclaim;
 	struct txn_table txns;
+	uint64_t fresh_bytes_max; /* that fresh transactions may buffer */
 	struct outcome_table outcomes;
 	struct hlc clock;
 	struct node_log log;

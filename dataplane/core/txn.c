@@ -39,6 +39,8 @@ int txn_table_init(struct txn_table *table, const struct mapper *mapper, uint32_
 		LIST_INSERT_HEAD(&table->free, &table->all[i], hash);
 	TAILQ_INIT(&table->young);
 	TAILQ_INIT(&table->frozen);
+	TAILQ_INIT(&table->fresh);
+	TAILQ_INIT(&table->fresh_heavy);
 	return 0;
 }
 
@@ -99,12 +101,61 @@ struct txn *txn_begin(struct txn_table *table, const uint8_t id[16], uint64_t in
 	txn->steps = 0;
 	txn->commit = NULL;
 	txn->token = NULL;
+	txn->is_fresh = false;
 	readset_init(&txn->reads);
 	writeset_init(&txn->writes);
 	LIST_INSERT_HEAD(bucket_of(table, id), txn, hash);
 	TAILQ_INSERT_TAIL(&table->young, txn, age);
 	wheel_insert(table, txn);
 	return txn;
+}
+
+void txn_set_fresh(struct txn_table *table, struct txn *txn)
+{
+	txn->is_fresh = true;
+	txn->is_heavy = false;
+	txn->fresh_bytes = 0;
+	TAILQ_INSERT_TAIL(&table->fresh, txn, fresh);
+}
+
+void txn_came_back(struct txn_table *table, struct txn *txn)
+{
+	if (!txn->is_fresh)
+		return;
+	txn->is_fresh = false;
+	table->fresh_bytes -= txn->fresh_bytes;
+	TAILQ_REMOVE(txn->is_heavy ? &table->fresh_heavy : &table->fresh, txn, fresh);
+}
+
+void txn_weigh(struct txn_table *table, struct txn *txn)
+{
+	uint32_t bytes = txn->writes.value_bytes + txn->writes.meta_bytes;
+
+	if (!txn->is_fresh)
+		return;
+	table->fresh_bytes += bytes - txn->fresh_bytes;
+	txn->fresh_bytes = bytes;
+	if (bytes > ABAFT_PACKET_BYTES_MAX && !txn->is_heavy) {
+		TAILQ_REMOVE(&table->fresh, txn, fresh);
+		TAILQ_INSERT_TAIL(&table->fresh_heavy, txn, fresh);
+		txn->is_heavy = true;
+	}
+}
+
+struct txn *txn_fresh_for_place(const struct txn_table *table)
+{
+	struct txn *light = TAILQ_FIRST(&table->fresh), *heavy = TAILQ_FIRST(&table->fresh_heavy);
+
+	if (!light || !heavy)
+		return light ? light : heavy;
+	return light->instance < heavy->instance ? light : heavy;
+}
+
+struct txn *txn_fresh_for_memory(const struct txn_table *table)
+{
+	struct txn *heavy = TAILQ_FIRST(&table->fresh_heavy);
+
+	return heavy ? heavy : TAILQ_FIRST(&table->fresh);
 }
 
 void txn_renew(struct txn_table *table, struct txn *txn, uint64_t deadline_us)
@@ -121,6 +172,7 @@ void txn_renew(struct txn_table *table, struct txn *txn, uint64_t deadline_us)
 void txn_release(struct txn_table *table, struct txn *txn)
 {
 	LIST_REMOVE(txn, wheel);
+	txn_came_back(table, txn);
 	if (txn->cut == UINT64_MAX) {
 		TAILQ_REMOVE(&table->young, txn, age);
 		return;

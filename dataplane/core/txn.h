@@ -5,6 +5,16 @@
  *	OPEN ──COMMIT/ABORT appended──▶ PENDING ──durable──▶ (outcome) free
  *	  └──deadline──▶ free              └──log failed──▶ LOST
  *
+ * A transaction is fresh until its client sends a second packet for it: all that was invested in it
+ * is one packet. When its place or its memory is wanted, the oldest fresh one is ended early, as if
+ * its deadline had passed. So packets that open transactions and never go on, however many, keep
+ * nobody out for long:
+ *
+ * I1. A transaction whose client came back lives until its deadline.
+ * I2. One opened by a later attempt is never fresh: no request is run again twice for this.
+ * I3. The fresh ones of a worker buffer no more than its share of ABAFT_TXNS_FRESH_SHARE, but for a
+ *     moment after a packet. Heavy ones go first: those for which more is set aside than a packet.
+ *
  * An OPEN transaction holds versions back from reclamation: first as young (its begin era keeps the
  * low-water mark down), then frozen (only its own interval; reclaim.c R3). PENDING ones read no
  * more and hold nothing.
@@ -39,7 +49,10 @@ struct txn {
 	uint64_t instance;
 	LIST_ENTRY(txn) hash;
 	LIST_ENTRY(txn) wheel;
-	TAILQ_ENTRY(txn) age; /* in young or frozen while OPEN */
+	TAILQ_ENTRY(txn) age;	/* in young or frozen while OPEN */
+	TAILQ_ENTRY(txn) fresh; /* while is_fresh */
+	bool is_fresh, is_heavy;
+	uint32_t fresh_bytes; /* of its, counted in the table's */
 	uint64_t deadline_us;
 	uint64_t begin_us;
 	uint64_t begin_era;
@@ -70,6 +83,8 @@ struct txn_table {
 	struct txn_list wheel[TXN_WHEEL_SLOTS];
 	uint64_t wheel_at; /* slots that have passed */
 	struct txn_queue young, frozen;
+	struct txn_queue fresh, fresh_heavy; /* the oldest first */
+	uint64_t fresh_bytes;		     /* that these have buffered */
 	struct interval intervals[STORE_INTERVALS];
 	uint32_t interval_count;
 	bool intervals_stale; /* some frozen transaction has ended */
@@ -84,6 +99,15 @@ struct txn *txn_find(const struct txn_table *table, const uint8_t id[16]);
 /* A new transaction, young and OPEN; NULL when the table is full. */
 struct txn *txn_begin(struct txn_table *table, const uint8_t id[16], uint64_t instance,
 		      uint64_t mono_us, uint64_t deadline_us, uint64_t era);
+/* It is OPEN and new: fresh from now on. */
+void txn_set_fresh(struct txn_table *table, struct txn *txn);
+/* Its client has come back. */
+void txn_came_back(struct txn_table *table, struct txn *txn);
+/* Counts what it has buffered, if it is fresh. */
+void txn_weigh(struct txn_table *table, struct txn *txn);
+/* Which fresh one to end for its place, or for its memory; NULL if there is none. */
+struct txn *txn_fresh_for_place(const struct txn_table *table);
+struct txn *txn_fresh_for_memory(const struct txn_table *table);
 /* Its deadline from now on, sooner or later than before. */
 void txn_renew(struct txn_table *table, struct txn *txn, uint64_t deadline_us);
 /* It reads no more: holds back no version from now on. */

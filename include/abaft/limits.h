@@ -33,6 +33,9 @@
 #define ABAFT_TXN_STEPS_MAX	      32
 /* Open transactions of one worker: 64 Ki x 1 KiB of state = 64 MiB. */
 #define ABAFT_TXNS_MAX		      (64u << 10)
+/* Transactions of which only the first packet has come buffer at most one part in so many of the
+ * memory, all workers together; beyond it the oldest of them are ended. */
+#define ABAFT_TXNS_FRESH_SHARE	      4
 /* Commits of one worker that wait for the log; more are answered with BUSY. */
 #define ABAFT_COMMITS_PENDING_MAX     4096
 /* A transaction ends this long after its last packet, unless the client asks for less or more. */

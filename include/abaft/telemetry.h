@@ -55,6 +55,7 @@
 	X(aborts,             "transactions aborted by their client")                              \
 	X(repeats,            "commits and aborts answered from a remembered outcome")             \
 	X(expired,            "transactions ended by their deadline")                              \
+	X(displaced,          "fresh transactions ended for others: never came back")              \
 	X(opened,             "transactions begun")                                                \
 	X(infos,              "INFO requests")                                                     \
 	X(statuses,           "STATUS requests")                                                   \

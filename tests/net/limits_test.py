@@ -32,10 +32,16 @@ def open_transactions(tap):
         ids = [new_id() for _ in range(8)]
         for txn in ids:
             tap.equal(peer.ask(txn, put(txn, b'1')).codes, [wire.OK], 'txns: one of 8')
+        tap.equal(peer.write({b'x': b'0'}), wire.OK, 'txns: the 9th displaces the first')
+        tap.equal(node.info()['displaced'], 1, 'txns: displaced')
+        for txn in ids:
+            instance = peer.ask(txn, put(txn, b'1'), attempt=1).instance
+            tap.equal(peer.ask(txn, get(txn), attempt=1, seq=1, flags=0, instance=instance).codes,
+                      [wire.OK], 'txns: all 8 come back')
         answer = peer.call(request(new_id(), [put(b'x', b'1'), COMMIT]))
         tap.equal(answer.codes, [wire.BUSY], 'txns: the 9th is BUSY')
         tap.equal(node.info()['busy_txns'], 1, 'txns: busy_txns')
-        tap.equal(peer.ask(ids[0], COMMIT, seq=1).codes, [wire.OK], 'txns: one commits')
+        tap.equal(peer.ask(ids[0], COMMIT, attempt=1, seq=2).codes, [wire.OK], 'txns: one commits')
         tap.equal(peer.write({b'x': b'1'}), wire.OK, 'txns: then there is room')
         peer.close()
 
