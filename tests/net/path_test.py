@@ -59,8 +59,9 @@ def both_ways(t, there, address, packet_bytes, name):
 def mtu(t, object, bytes_max):
     """One MTU on the whole path"""
     packet_bytes = min(wire.PACKET_BYTES_MAX, bytes_max - HEADERS)
-    with cables.Cable(object, mtu=bytes_max) as cable, a_node(cable.client, bytes_max >= 1280) as node:
-        for address in (V4, V6) if bytes_max >= 1280 else (V4,):
+    six = bytes_max >= 1280
+    with cables.Cable(object, mtu=bytes_max) as cable, a_node(cable.client, six) as node:
+        for address in (V4, V6) if six else (V4,):
             both_ways(t, cable.client, address, packet_bytes, f'MTU {bytes_max}, {address}')
         for way, counted in cable.counters().items():
             largest = counted['frame_bytes_max'] - ETHERNET
@@ -106,8 +107,8 @@ def tags(t, object):
 
 def ipv4(payload, more, offset):
     """An IPv4 packet of UDP, or a fragment of one, from the client. The kernel sums it."""
-    return struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(payload), 77, more << 13 | offset >> 3, 64,
-                       17, 0, socket.inet_aton('10.7.0.2'), socket.inet_aton(V4)) + payload
+    return struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(payload), 77, more << 13 | offset >> 3,
+                       64, 17, 0, socket.inet_aton('10.7.0.2'), socket.inet_aton(V4)) + payload
 
 
 def fragments(t, object):
