@@ -58,6 +58,12 @@ def check(tap, build):
          f'{build}/bench/check_bench', '1000')
 
 
+def hostile(tap, build):
+    """Honest clients beside floods"""
+    runs(tap, 'hostile', ('machine: ', 'garbage ', 'reserve ', 'displaced '), f'{HERE}/hostile',
+         build, '--smoke')
+
+
 def main():
     build = sys.argv[1]
     reason = missing()
@@ -75,6 +81,7 @@ def main():
     tap.case(restart, build)
     tap.case(clean, build)
     tap.case(cold_read, build)
+    tap.case(hostile, build)
     tap.case(check, build)
     tap.done()
 
