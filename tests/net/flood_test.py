@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import client  # noqa: E402
 import node as nodes  # noqa: E402
 import tap  # noqa: E402
+import wire  # noqa: E402
 
 ABAFT = os.environ.get('ABAFT', f'{nodes.ROOT}/build/tools/abaft')
 TXNS, MEMORY = 256, '64M'
@@ -40,21 +41,28 @@ def honest(prefix, seconds, history):
                  '5000', '-w', 'json', '--prefix', prefix, '--history', history)
 
 
+def retried(library, function):
+    """Runs a transaction as a platform does: again, with the same id and a later attempt, when it
+    was displaced, which can happen only once."""
+    id = wire.new_id()
+    for attempt in range(2):
+        with library.txn(id=id, attempt=attempt) as txn:
+            err, value = function(txn)
+            err = err or txn.commit()
+        if err != client.UNKNOWN_TXN:
+            break
+    return err, value
+
+
 def big_values(t, name):
     """Large values, whose first part is a first operation, too"""
     with client.Client(timeout_ms=5000) as library:
         value = os.urandom(700000)
-        errors = []
-        for i in range(5):
-            for attempt in range(3):  # as a platform: a displaced one is run again
-                with library.txn() as txn:
-                    err = txn.put(b'big-%d' % i, value) or txn.commit()
-                if err != client.UNKNOWN_TXN:
-                    break
-            errors.append(err)
+        keys = [b'big-%d' % i for i in range(5)]
+        errors = [retried(library, lambda txn: (txn.put(key, value), None))[0] for key in keys]
         t.equal(errors, [client.OK] * 5, f'{name}: values of 700 KB are written')
-        t.equal([library.read(b'big-%d' % i) == (client.OK, value) for i in range(5)], [True] * 5,
-                f'{name}: and read')
+        same = [retried(library, lambda txn: txn.get(key)) == (client.OK, value) for key in keys]
+        t.equal(same, [True] * 5, f'{name}: and read')
 
 
 def flooded(t, node, kind, counters, drops=()):
