@@ -190,7 +190,9 @@ int edn_next(struct edn *edn, struct edn_form *form, const char **why)
 
 struct edn edn_inside(const struct edn_form *form)
 {
-	return (struct edn){form->text, form->text + form->len, form->line};
+	const char *text = form->text ? form->text : ""; /* a form that is not there has none */
+
+	return (struct edn){text, text + form->len, form->line};
 }
 
 bool edn_is(const struct edn_form *form, enum edn_kind kind, const char *text)

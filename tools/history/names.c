@@ -97,7 +97,8 @@ int check_names_add(struct check_names *names, const void *name, size_t bytes, u
 		       sizeof(*names->start)) ||
 	    check_grow((void **)&names->text, &names->text_cap, at + bytes, 1))
 		return -ENOMEM;
-	memcpy(names->text + at, name, bytes);
+	if (bytes > 0) /* an empty one may be NULL, and be the first */
+		memcpy(names->text + at, name, bytes);
 	names->start[names->count] = at;
 	names->start[names->count + 1] = at + bytes;
 	slot->hash = (uint32_t)(hash >> 32);
