@@ -21,7 +21,7 @@ import guest as guests
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 from guest_node import GuestNode  # noqa: E402
-from node import Failed, ROOT, enter_namespace, missing, run  # noqa: E402
+from node import Failed, ROOT, _undo, enter_namespace, missing, run  # noqa: E402
 from ping import ping  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 import wire  # noqa: E402
@@ -266,6 +266,7 @@ def main():
     tap = Tap()
     enter_namespace()
     folder = tempfile.mkdtemp(prefix='abaft-metal-', dir=os.environ.get('TMPDIR', '/var/tmp'))
+    _undo.append(lambda: shutil.rmtree(folder))  # also when we are told to end
     guest = guests.Guest(folder, card)
     try:
         begin = time.monotonic()
@@ -278,7 +279,6 @@ def main():
         tap.ok(False, 'the guest', traceback.format_exc())
     if tap.failed:
         tap.note(guest.said())
-    shutil.rmtree(folder)
     tap.done()
 
 
