@@ -25,7 +25,8 @@ static bool tells_nothing_else(const struct check_op *op, uint32_t reader)
  * written behind. Most lines have none. */
 static int link_part(struct check *check, const struct check_part *part)
 {
-	const struct check_op *ops = check->ops + part->ops_at;
+	/* A history may have no operation at all. */
+	const struct check_op *ops = check->ops ? check->ops + part->ops_at : NULL;
 	uint32_t i = part->ops_count;
 	bool any = false;
 	int err = 0;

@@ -51,7 +51,7 @@ static struct check_slot *slot_of(const struct check_names *names, const void *n
 		if (slot->hash != hash >> 32)
 			continue;
 		other = check_names_get(names, slot->number, &other_bytes);
-		if (other_bytes == bytes && memcmp(other, name, bytes) == 0)
+		if (other_bytes == bytes && (bytes == 0 || memcmp(other, name, bytes) == 0))
 			return slot;
 	}
 }
