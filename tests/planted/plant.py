@@ -26,6 +26,15 @@ extern int planted_bug; /* 0: none */
 
 #define PLANTED(name) (planted_bug == PLANTED_##name)
 
+/* Other workers run here, if the simulation can do that. */
+void sim_meanwhile(void) __attribute__((weak));
+
+#define MEANWHILE()                                                                                \\
+	do {{                                                                                       \\
+		if (sim_meanwhile)                                                                 \\
+			sim_meanwhile();                                                           \\
+	}} while (0)
+
 #endif
 '''
 

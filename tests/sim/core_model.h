@@ -67,10 +67,16 @@ struct sim {
 		uint32_t writer;
 	} visible[KEYS];
 	uint32_t nest;
-	bool quiet; /* nothing else happens while somebody waits */
+	uint32_t meanwhile; /* the step in which sim_meanwhile() did something */
+	uint32_t executing; /* a worker that is in the midst of a request; WORKERS_MAX: none */
+	bool quiet;	    /* nothing else happens while somebody waits */
 	uint64_t reads, commits, restarts, repeats, waits, failed;
 	struct client client[TXNS_MAX]; /* the last: a run clears those that it uses */
 };
+
+/* Called where a copy of the core for tests says so, in the midst of a request: other workers run
+ * some passes, as their threads might. */
+void sim_meanwhile(void);
 
 /* Prints seed and step, and aborts. */
 void sim_fail(const struct sim *s, const char *what);

@@ -26,6 +26,8 @@
 #include "tests/lib/node_bed.h"
 #include "tests/sim/core_model.h"
 
+static struct sim *running;
+
 /* Zero pages on demand: a restart must not cost the whole region. */
 static void *map(uint64_t bytes)
 {
@@ -97,8 +99,10 @@ static void execute(void *arg, void *token)
 	struct client *c = token;
 	struct sim *s = arg;
 
+	s->executing = c->owner;
 	c->verdict = node_execute(s->node[c->owner], c->sent->bytes, c->sent->used, c->out,
 				  &c->out_bytes, c);
+	s->executing = WORKERS_MAX;
 	if (c->verdict == NODE_WAIT) { /* its record may be durable before it is looked at */
 		CHECK(s, c->fate == (c->repeats ? GONE : LIVE), "P6: executed twice or early");
 		leave(s, c, ENDING);
@@ -513,8 +517,8 @@ static void advance(struct sim *s)
 		s->wall_us -= below(s, 5000000);
 }
 
-/* The value of some version of some key leaves memory, if it is large. */
-static void evict(struct sim *s)
+/* Some version of some key whose value is large and in memory, or NULL. */
+static struct version *large_version(struct sim *s)
 {
 	uint8_t name = (uint8_t)('a' + below(s, KEYS));
 	struct index *index = &s->store->index;
@@ -523,8 +527,48 @@ static void evict(struct sim *s)
 
 	for (uint32_t n = below(s, 3); v && n > 0; n--)
 		v = atomic_load(&v->older);
-	if (v && version_published(v) && version_is_large(v) && version_value(v))
+	return v && version_published(v) && version_is_large(v) && version_value(v) ? v : NULL;
+}
+
+static void evict(struct sim *s)
+{
+	struct version *v = large_version(s);
+
+	if (v)
 		bed_evict(s->node[below(s, s->workers)], v);
+}
+
+/* As a worker does it while others may be reading the value. */
+static void evict_beside(struct sim *s, uint32_t w)
+{
+	struct reclaim *reclaim = &s->node[w]->reclaim;
+	struct version *v = large_version(s);
+
+	if (!v || reclaim->block_room == 0)
+		return;
+	pass_begin(s, w);
+	reclaim_block(reclaim, cache_take(&s->store->cache, v), v->bytes);
+	atomic_store(&v->value, NULL);
+	node_pass_end(s->node[w]);
+}
+
+void sim_meanwhile(void)
+{
+	struct sim *s = running;
+	uint32_t worker = s->executing;
+
+	/* Once a step: who always loses the value that was just read back would never end. */
+	if (worker == WORKERS_MAX || s->quiet || s->meanwhile == s->step || below(s, 4))
+		return;
+	s->meanwhile = s->step;
+	s->executing = WORKERS_MAX;
+	for (uint32_t w = 0; w < s->workers; w++) {
+		for (uint32_t n = 0; n < KEYS && w != worker; n++)
+			evict_beside(s, w);
+		for (uint32_t n = 0; n < 4 && w != worker; n++)
+			sync_log(s, w, 0);
+	}
+	s->executing = worker;
 }
 
 static void step(struct sim *s)
@@ -576,8 +620,6 @@ static void check_leaks(struct sim *s)
 	CHECK(s, memory_used(s) == used, "memory differs from a fresh recovery's");
 }
 
-static struct sim *running;
-
 /* Also where the product or a fake aborts, crashes, or never ends. */
 static void on_signal(int number)
 {
@@ -602,6 +644,7 @@ static void run(struct sim *s, uint64_t seed)
 	for (int i = 0; i < 8; i++)
 		below(s, 2);
 	s->workers = 1 + below(s, WORKERS_MAX);
+	s->executing = WORKERS_MAX;
 	s->actives_max = below(s, 3) ? ACTIVE_MAX : 1 + below(s, 3);
 	s->wall_us = 1700000000000000ull;
 	s->mono_us = 1000000;
