@@ -29,11 +29,7 @@ extern int planted_bug; /* 0: none */
 /* Other workers run here, if the simulation can do that. */
 void sim_meanwhile(void) __attribute__((weak));
 
-#define MEANWHILE()                                                                                \\
-	do {{                                                                                       \\
-		if (sim_meanwhile)                                                                 \\
-			sim_meanwhile();                                                           \\
-	}} while (0)
+#define MEANWHILE() (sim_meanwhile ? sim_meanwhile() : (void)0)
 
 #endif
 '''
