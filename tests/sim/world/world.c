@@ -27,7 +27,7 @@
 
 /* Longer than any deadline, resend or restart: whoever waits then waits for ever (W2). */
 #define HEALING_US UINT64_C(120000000)
-#define IDLE_US	   UINT64_C(1000000)
+#define IDLE_US	   UINT64_C(30000000)
 
 static const char *const fault_names[] = {
 #define FAULT_NAME(name, text) #name,
