@@ -14,7 +14,7 @@ from node import Failed, Node, enter_namespace, missing  # noqa: E402
 from storm import Storm, bad  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
-ROUNDS = int(os.environ.get('ABAFT_CRASH_ROUNDS', '100'))
+ROUNDS = int(os.environ.get('ABAFT_CRASH_ROUNDS', '50'))
 SLOTS = 6000
 LOAD_S = (0.1, 0.5)
 MOMENT_S = 1.0  # to wait for, at most; then it is killed all the same
