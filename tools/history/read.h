@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* read.h - what the readers of the two formats share: read.c our own, edn_read.c EDN. */
+/*
+ * read.h - what the readers of files share: read_line.c takes a line, read.c files of lines, which
+ * leaves those in EDN to edn_read.c.
+ */
 #ifndef ABAFT_TOOLS_HISTORY_READ_H
 #define ABAFT_TOOLS_HISTORY_READ_H
 
