@@ -2,8 +2,8 @@
 /*
  * port.h - the seam between a worker and the packets: Ethernet frames in, Ethernet frames out.
  *
- * Real: port_dpdk.c (any DPDK ethdev). Simulated: tests/lib/port_fake.c. A port queue is used by
- * one worker thread at a time; frames may be freed or sent by another worker than the one that
+ * Real: port_dpdk.c (any DPDK ethdev). Simulated: tests/sim/world/port_sim.c. A port queue is used
+ * by one worker thread at a time; frames may be freed or sent by another worker than the one that
  * received them, as their memory belongs to the whole process.
  */
 #ifndef ABAFT_NET_PORT_H
