@@ -95,9 +95,10 @@ int check_names_add(struct check_names *names, const void *name, size_t bytes, u
 	at = names->count ? names->start[names->count] : 0;
 	if (check_grow((void **)&names->start, &names->start_cap, names->count + 2ul,
 		       sizeof(*names->start)) ||
-	    check_grow((void **)&names->text, &names->text_cap, at + bytes, 1))
+	    /* One more: an empty name is to stand somewhere, even if no other one does. */
+	    check_grow((void **)&names->text, &names->text_cap, at + bytes + 1, 1))
 		return -ENOMEM;
-	if (bytes > 0) /* an empty one may be NULL, and be the first */
+	if (bytes > 0) /* an empty one may be NULL */
 		memcpy(names->text + at, name, bytes);
 	names->start[names->count] = at;
 	names->start[names->count + 1] = at + bytes;
