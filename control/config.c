@@ -15,7 +15,7 @@
 
 #include <abaft/limits.h>
 
-enum key_type { KEY_TEXT, KEY_COUNT, KEY_BYTES, KEY_TIME, KEY_BOOL, KEY_LEVEL };
+enum key_type { KEY_TEXT, KEY_COUNT, KEY_BYTES, KEY_TIME, KEY_BOOL, KEY_LEVEL, KEY_FORMAT };
 
 struct key {
 	const char *name;
@@ -107,6 +107,18 @@ static const struct key keys[] = {
 	 "Where the BPF program and maps are pinned, on a BPF file system."},
 	{"state-dir", KEY_TEXT, AT(state_dir), 1, 0, "/run/abaft",
 	 "Remembers what was changed on the interface, so that it can be undone after a crash."},
+	{"telemetry", KEY_BOOL, AT(telemetry), 0, 1, "yes",
+	 "Latency histograms, slow transactions, and the maps and BPF programs of "
+	 "docs/operations.md,\n"
+	 "pinned in pin-dir. `no`: counters only, and only by `abaft status`."},
+	{"slow", KEY_TIME, AT(slow_ms), 1, 3600000, "100ms",
+	 "Requests that take longer than this in the node are kept for `abaft slow`."},
+	{"metrics", KEY_TEXT, AT(metrics), 1, 0, "127.0.0.1",
+	 "The address on which Prometheus finds /metrics by HTTP, with /healthz and /readyz: "
+	 "ADDRESS,\n"
+	 "ADDRESS:PORT or [IPV6]:PORT. Without a port that of udp-port, by TCP. `no`: not served."},
+	{"log-format", KEY_FORMAT, AT(log_format), 0, 0, "text",
+	 "How it is told: text, or json, one object a line."},
 	{"log-level", KEY_LEVEL, AT(log_level), 0, 0, "info",
 	 "How much is told on standard error: error, warning, info or debug."},
 };
@@ -123,7 +135,8 @@ _Static_assert(ABAFT_LOG_SEGMENT_BYTES_DEFAULT == 64 * MIB, "segment-size");
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 _Static_assert(KEYS <= CONFIG_KEYS_MAX, "room to note each key's line");
 
-static const char *const levels[] = {"error", "warning", "info", "debug"};
+static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const formats[] = {"text", "json", NULL};
 
 static const char *type_text(enum key_type type)
 {
@@ -140,6 +153,8 @@ static const char *type_text(enum key_type type)
 		return "yes or no";
 	case KEY_LEVEL:
 		return "error, warning, info or debug";
+	case KEY_FORMAT:
+		return "text or json";
 	}
 	return "";
 }
@@ -189,10 +204,10 @@ static bool parse_bool(const char *text, bool *out)
 	return yes || no;
 }
 
-static bool parse_level(const char *text)
+static bool is_one_of(const char *text, const char *const *words)
 {
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (strcmp(text, levels[i]) == 0)
+	for (; *words != NULL; words++)
+		if (strcmp(text, *words) == 0)
 			return true;
 	return false;
 }
@@ -279,7 +294,8 @@ static int set(struct config *config, const struct key *key, const char *value, 
 			return 0;
 		break;
 	case KEY_LEVEL:
-		if (parse_level(value))
+	case KEY_FORMAT:
+		if (is_one_of(value, key->type == KEY_LEVEL ? levels : formats))
 			return set_text(key, field, value, where, why);
 		break;
 	}
@@ -656,6 +672,7 @@ void config_print(const struct config *config, FILE *to)
 		switch (keys[i].type) {
 		case KEY_TEXT:
 		case KEY_LEVEL:
+		case KEY_FORMAT:
 			fprintf(to, "%s = %s\n", keys[i].name, (const char *)field);
 			break;
 		case KEY_BOOL:

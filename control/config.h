@@ -22,7 +22,7 @@
 #define CONFIG_LINE_BYTES 198
 /* Longest sentence about an error. */
 #define CONFIG_WHY_BYTES  512
-#define CONFIG_KEYS_MAX	  32
+#define CONFIG_KEYS_MAX	  48
 
 struct config {
 	char port[CONFIG_TEXT_BYTES];
@@ -32,6 +32,8 @@ struct config {
 	char state_dir[CONFIG_TEXT_BYTES];
 	char cores[CONFIG_TEXT_BYTES];
 	char log_level[CONFIG_TEXT_BYTES];
+	char log_format[CONFIG_TEXT_BYTES];
+	char metrics[CONFIG_TEXT_BYTES];
 	uint64_t udp_port;
 	uint64_t workers;
 	uint64_t node;
@@ -48,11 +50,13 @@ struct config {
 	uint64_t checkpoint_bytes;
 	uint64_t clean_below; /* percent */
 	uint64_t clean_rate;
+	uint64_t slow_ms;
 	bool sync;
 	bool dsync;
 	bool huge_pages;
 	bool verify_checksums;
 	bool poll;
+	bool telemetry;
 	/* Where each key of the table was set: a line of the file, 0 = not there. */
 	uint32_t line[CONFIG_KEYS_MAX];
 };

@@ -12,8 +12,8 @@
 enum abaft_retry { ABAFT_RETRY_NO, ABAFT_RETRY_SAME, ABAFT_RETRY_RESTART, ABAFT_RETRY_NEW };
 
 /* clang-format off */
-#define ABAFT_ERRORS(X)                                                                            \
-	X(OK,            0, NO,      "done")                                                       \
+/* What a node may answer beside OK, by code from 1 on, without gaps. */
+#define ABAFT_NODE_ERRORS(X)                                                                       \
 	X(NOT_FOUND,     1, NO,      "the key has no value that this transaction can see")         \
 	X(SKIPPED,       2, NO,      "not executed, because an earlier operation failed")          \
 	X(BUSY,          3, SAME,    "the node is at a limit; send again after a pause")           \
@@ -34,13 +34,21 @@ enum abaft_retry { ABAFT_RETRY_NO, ABAFT_RETRY_SAME, ABAFT_RETRY_RESTART, ABAFT_
 	X(DENIED,       18, NO,      "the authenticator does not fit")                             \
 	X(STOPPING,     19, SAME,    "the node is shutting down")                                  \
 	X(READ_FAILED,  20, SAME,    "the disk did not give the value back")                       \
-	X(CORRUPT,      21, NO,      "the value's bytes on disk are damaged")                      \
+	X(CORRUPT,      21, NO,      "the value's bytes on disk are damaged")
+
+/* What only the client library says. */
+#define ABAFT_CLIENT_ERRORS(X)                                                                     \
 	X(TIMEOUT,      64, SAME,    "no answer within the time allowed")                          \
 	X(INVALID,      65, NO,      "the call's arguments are wrong")                             \
 	X(NO_MEMORY,    66, NO,      "the client is out of memory")                                \
 	X(NETWORK,      67, SAME,    "the socket failed; see errno")                               \
 	X(PROTOCOL,     68, NO,      "the answer breaks the protocol")                             \
 	X(CANCELLED,    69, NO,      "the client was closed first")
+
+#define ABAFT_ERRORS(X)                                                                            \
+	X(OK,            0, NO,      "done")                                                       \
+	ABAFT_NODE_ERRORS(X)                                                                       \
+	ABAFT_CLIENT_ERRORS(X)
 /* clang-format on */
 
 enum abaft_error {

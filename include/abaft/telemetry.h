@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * telemetry.h - the names of all counters, shared by the data plane, BPF programs and tools.
+ * telemetry.h - what a node tells of itself: the names of all counters and histograms, and how they
+ * stand in the BPF maps that bpftool, abaft's tools and Prometheus read.
  *
- * X(name, text). One writer each; readers take a value that may be a moment old.
+ * The maps are pinned under pin-dir (/sys/fs/bpf/abaft), each under its own name;
+ * docs/operations.md lists them. Those that the data plane writes it writes as plain memory; each
+ * slot has one writer, its worker, and readers take a value that may be a moment old. Those of BPF
+ * programs are written by the kernel's side. Names and units are stable; who reads the maps
+ * compares `telemetry_node.layout` first.
+ *
+ * X(name, text), and for histograms X(name, unit, text).
  */
 #ifndef ABAFT_TELEMETRY_H
 #define ABAFT_TELEMETRY_H
 
+#include <abaft/error.h>
+#include <abaft/histogram.h>
+#include <abaft/limits.h>
 #include <linux/types.h>
+
+/* Changes with every change of a layout below. */
+#define TELEMETRY_LAYOUT 1
 
 /* clang-format off */
 
@@ -109,18 +122,254 @@
 	X(txns_open,          "transactions open, now")                                            \
 	X(outcomes,           "outcomes remembered, now")                                          \
 	X(outcomes_evicted,   "outcomes that left before the window's end")
+
+/* What a worker's log has written and read. */
+#define ABAFT_LOG_COUNTERS(X)                                                                      \
+	X(records,            "records appended")                                                  \
+	X(record_bytes,       "their bytes")                                                       \
+	X(groups,             "groups given to the disk")                                          \
+	X(group_bytes,        "their bytes")                                                       \
+	X(segments,           "segments on disk, now")                                             \
+	X(recycled,           "segments made of freed ones")                                       \
+	X(reads,              "values asked for")                                                  \
+	X(read_bytes,         "their bytes")                                                       \
+	X(device_reads,       "reads given to the disk")                                           \
+	X(read_errors,        "of these, failed")                                                  \
+	X(stalled_us,         "how long the oldest write is in flight, if too long, now")          \
+	X(error,              "errno after which nothing more becomes durable, now")               \
+	X(no_room,            "errno for which no segment can be made, now")
+
+/* What the results of operations are counted by. `packet`: requests as a whole; its errors are
+ * those of requests that were refused before their first operation. */
+#define ABAFT_OPS(X)                                                                               \
+	X(packet,             "requests")                                                          \
+	X(get,                "GET")                                                               \
+	X(put,                "PUT")                                                               \
+	X(delete,             "DELETE")                                                            \
+	X(put_part,           "PUT_PART")                                                          \
+	X(get_part,           "GET_PART")                                                          \
+	X(commit,             "COMMIT")                                                            \
+	X(abort,              "ABORT")                                                             \
+	X(status,             "STATUS")                                                            \
+	X(info,               "INFO")
+
+/* Of each worker. */
+#define ABAFT_HISTOGRAMS(X)                                                                        \
+	X(arrival,        "ns",      "from the XDP program to the request's execution")            \
+	X(handover,       "ns",      "from the worker that received to the one that owns")         \
+	X(service,        "ns",      "execution of a request, without waits")                      \
+	X(txn_life,       "ns",      "from a transaction's first packet to its end")               \
+	X(commit_durable, "ns",      "from a commit's execution to its durability")                \
+	X(durable_ack,    "ns",      "from durability to the acknowledgement's way out")           \
+	X(log_device,     "ns",      "a group's write and sync")                                   \
+	X(log_group,      "records", "records of a group: the group commit's batches")             \
+	X(log_depth,      "groups",  "groups with the disk when one more is given to it")          \
+	X(engine_call,    "ns",      "a value's way from the storage engine")                      \
+	X(reclaim_lag,    "ns",      "from a version's end to its memory's return, in ms steps")
+
+/* Of each worker, written by BPF programs on the kernel's side. */
+#define ABAFT_KERNEL_HISTOGRAMS(X)                                                                 \
+	X(uring_write,    "ns",      "io_uring, submit to complete: the commit log's writes")      \
+	X(uring_sync,     "ns",      "io_uring, submit to complete: their syncs")                  \
+	X(uring_read,     "ns",      "io_uring, submit to complete: reads of values")              \
+	X(block_write,    "ns",      "block device, issue to complete: the commit log's writes")   \
+	X(block_flush,    "ns",      "block device, issue to complete: its cache flushes")         \
+	X(block_read,     "ns",      "block device, issue to complete: reads of values")           \
+	X(run_delay,      "ns",      "a worker's thread: from wake-up to running")                 \
+	X(preempted,      "ns",      "a worker's thread: kept from running by another")
+
+/* Softirqs in the kernel's order. */
+#define ABAFT_SOFTIRQS(X)                                                                          \
+	X(hi) X(timer) X(net_tx) X(net_rx) X(block) X(irq_poll) X(tasklet) X(sched) X(hrtimer)     \
+	X(rcu)
+
+/* Phases of a slow transaction's last request, in their order, in nanoseconds. */
+#define ABAFT_PHASES(X)                                                                            \
+	X(open,       "since the transaction's first packet, before this request came")            \
+	X(arrival,    "from the XDP program (or the port) to execution, hand-over included")       \
+	X(fetch,      "waiting for values on disk")                                                \
+	X(service,    "execution")                                                                 \
+	X(log_wait,   "in the log, before its group went to the disk")                             \
+	X(device,     "the group's write and sync")                                                \
+	X(publish,    "from durability to the answer being made")                                  \
+	X(reply,      "from there to the port")
 /* clang-format on */
 
-#define ABAFT_COUNTER_FIELD(name, text) __u64 name;
+#define TELEMETRY_FIELD(name, text)	       __u64 name;
+#define TELEMETRY_UNIT_FIELD(name, unit, text) __u64 name;
 struct steer_counters {
-	ABAFT_STEER_COUNTERS(ABAFT_COUNTER_FIELD)
+	ABAFT_STEER_COUNTERS(TELEMETRY_FIELD)
+};
+/* Bytes of frames, by the same reasons. */
+struct steer_bytes {
+	ABAFT_STEER_COUNTERS(TELEMETRY_FIELD)
 };
 struct worker_counters {
-	ABAFT_WORKER_COUNTERS(ABAFT_COUNTER_FIELD)
-};
+	ABAFT_WORKER_COUNTERS(TELEMETRY_FIELD)
+} __attribute__((aligned(64)));
 struct node_counters {
-	ABAFT_NODE_COUNTERS(ABAFT_COUNTER_FIELD)
+	ABAFT_NODE_COUNTERS(TELEMETRY_FIELD)
+} __attribute__((aligned(64)));
+struct log_counters {
+	ABAFT_LOG_COUNTERS(TELEMETRY_FIELD)
+} __attribute__((aligned(64)));
+
+/* By wire status from 1 on; OK is what is left of `count`. */
+struct op_errors {
+#define TELEMETRY_STATUS(name, code, retry, text) __u64 name;
+	ABAFT_NODE_ERRORS(TELEMETRY_STATUS)
+#undef TELEMETRY_STATUS
 };
-#undef ABAFT_COUNTER_FIELD
+struct op_counter {
+	__u64 count;
+	__u64 bytes; /* of values, and of requests */
+	struct op_errors errors;
+};
+struct op_counters {
+#define TELEMETRY_OP(name, text) struct op_counter name;
+	ABAFT_OPS(TELEMETRY_OP)
+#undef TELEMETRY_OP
+} __attribute__((aligned(64)));
+
+/* Quantiles are off by at most 1/64 (1.6 %). */
+#define HISTOGRAM_BITS	     5
+#define HISTOGRAM_RANGE_BITS 36 /* 68.7 s in ns */
+#define HISTOGRAM_SIZE	     HISTOGRAM_BUCKETS(HISTOGRAM_BITS, HISTOGRAM_RANGE_BITS)
+struct histogram {
+	__u64 count;
+	__u64 sum;
+	__u64 max;
+	__u64 bucket[HISTOGRAM_SIZE]; /* bucket i: see histogram_low() */
+} __attribute__((aligned(64)));
+
+enum histogram_name {
+#define TELEMETRY_HISTOGRAM(name, unit, text) HISTOGRAM_##name,
+	ABAFT_HISTOGRAMS(TELEMETRY_HISTOGRAM) HISTOGRAM_COUNT
+};
+enum kernel_histogram_name {
+	ABAFT_KERNEL_HISTOGRAMS(TELEMETRY_HISTOGRAM) HISTOGRAM_KERNEL_COUNT
+#undef TELEMETRY_HISTOGRAM
+};
+
+/* Who writes the maps. Map `node`, one entry. */
+struct telemetry_node {
+	__u32 layout; /* TELEMETRY_LAYOUT of the writer */
+	__u32 pid;
+	__u64 pid_start; /* its start time, field 22 of /proc/PID/stat: the pid may be another's */
+	__u64 started_unix_us;
+	__u32 node;
+	__u32 workers;
+	__u32 udp_port;
+	__u32 port_mtu;
+	char version[16];
+	char port[64];
+	char data_dir[128];
+};
+
+/* Map `worker_threads`: thread id to this. */
+struct worker_thread {
+	__u32 worker;
+	__s32 cpu; /* it is pinned to; -1: to none */
+};
+
+struct softirq_stat {
+	__u64 count;
+	__u64 ns;
+};
+/* Map `softirqs`: of a CPU on which workers may run. */
+struct softirqs {
+#define TELEMETRY_SOFTIRQ(name) struct softirq_stat name;
+	ABAFT_SOFTIRQS(TELEMETRY_SOFTIRQ)
+#undef TELEMETRY_SOFTIRQ
+};
+
+/* Map `thieves`: who ran on a worker's CPU while it wanted to. */
+struct thief_key {
+	__u32 worker;
+	__u32 pid; /* thread id; 0: interrupts and the idle thread */
+};
+struct thief {
+	char comm[16];
+	__u64 count;
+	__u64 ns;
+};
+
+/* Map `steer_tenants`: by the header's tenant; of frames handed to the data plane. */
+struct tenant_counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* Map `udp_drops` on client hosts: by the kernel's reason. */
+struct udp_drop {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* A slow transaction. */
+struct slow_txn {
+	__u64 sequence; /* 1 for the first of this worker's; 0: being written */
+	__u64 unix_us;	/* when it was acknowledged */
+	__u8 id[16];
+	__u32 worker; /* that owns it */
+	__u16 step;
+	__u16 attempt;
+	__u16 ops; /* of its last request */
+	__u16 status;
+	__u32 request_bytes;
+	__u32 answer_bytes;
+	__u8 ended; /* 1: this request ended it; 0: it went on */
+	__u8 reserved[3];
+	struct slow_phases {
+		ABAFT_PHASES(TELEMETRY_FIELD)
+	} phase_ns;
+};
+/* Map `slow_txns`: of each worker the last ones; entry sequence % SLOW_TXNS. A reader copies an
+ * entry and takes it if its sequence was the one wanted before and after. */
+#define SLOW_TXNS 256
+struct slow_txns {
+	__u64 written; /* sequence of the newest */
+	__u64 threshold_ns;
+	__u64 reserved[6];
+	struct slow_txn entry[SLOW_TXNS];
+} __attribute__((aligned(64)));
+#undef TELEMETRY_FIELD
+#undef TELEMETRY_UNIT_FIELD
+
+/*
+ * What the XDP program puts in front of a frame (XDP metadata) for the worker. Nobody on the
+ * network can write there.
+ */
+#define STEER_META_MAGIC 0x61426674u
+struct steer_meta {
+	__u64 arrival_ns; /* CLOCK_MONOTONIC */
+	__u32 magic;
+	__u32 reserved;
+};
+
+#ifndef __bpf__
+/* One writer: the owner of the histogram. */
+HISTOGRAM_INLINE void histogram_add(struct histogram *histogram, __u64 number)
+{
+	histogram->bucket[histogram_bucket(number, HISTOGRAM_BITS, HISTOGRAM_RANGE_BITS)]++;
+	histogram->count++;
+	histogram->sum += number;
+	if (number > histogram->max)
+		histogram->max = number;
+}
+#else
+/* Several CPUs may write at a time. */
+HISTOGRAM_INLINE void histogram_add_shared(struct histogram *histogram, __u64 number)
+{
+	__u32 bucket = histogram_bucket(number, HISTOGRAM_BITS, HISTOGRAM_RANGE_BITS);
+
+	if (bucket < HISTOGRAM_SIZE) /* for the verifier */
+		__sync_fetch_and_add(&histogram->bucket[bucket], 1);
+	__sync_fetch_and_add(&histogram->count, 1);
+	__sync_fetch_and_add(&histogram->sum, number);
+	if (number > histogram->max) /* may lose against another CPU's, which is as great */
+		histogram->max = number;
+}
+#endif
 
 #endif

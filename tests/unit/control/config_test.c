@@ -99,6 +99,7 @@ static void refusals_name_file_line_and_key(void **state)
 	refused("workers = 99999999999999999999999\n", "is not a whole number");
 	refused("memory = 99999999999999999G\n", "is not a size");
 	refused("sync = maybe\n", ":1: sync: \"maybe\" is not yes or no");
+	refused("log-format = xml\n", ":1: log-format: \"xml\" is not text or json");
 	refused("log-level = loud\n", ":1: log-level: \"loud\" is not error, warning");
 	refused("data-dir =\n", ":1: data-dir: must have 1 to 255 characters");
 	refused("segment-size = 2G\n", ":1: segment-size: \"2G\" is out of range");
