@@ -167,13 +167,14 @@
 	X(engine_call,    "ns",      "a value's way from the storage engine")                      \
 	X(reclaim_lag,    "ns",      "from a version's end to its memory's return, in ms steps")
 
-/* Of each worker, written by BPF programs on the kernel's side. */
+/* Of each worker, written by BPF programs on the kernel's side; each map is there if its program
+ * runs (control/watchers.h). With `dsync` a write and its sync are one in uring_write. */
 #define ABAFT_KERNEL_HISTOGRAMS(X)                                                                 \
 	X(uring_write,    "ns",      "io_uring, submit to complete: the commit log's writes")      \
-	X(uring_sync,     "ns",      "io_uring, submit to complete: their syncs")                  \
+	X(uring_sync,     "ns",      "io_uring, from a write's end to its sync's end")             \
 	X(uring_read,     "ns",      "io_uring, submit to complete: reads of values")              \
 	X(block_write,    "ns",      "block device, issue to complete: the commit log's writes")   \
-	X(block_flush,    "ns",      "block device, issue to complete: its cache flushes")         \
+	X(block_flush,    "ns",      "block device, from being asked: its cache flushes")          \
 	X(block_read,     "ns",      "block device, issue to complete: reads of values")           \
 	X(run_delay,      "ns",      "a worker's thread: from wake-up to running")                 \
 	X(preempted,      "ns",      "a worker's thread: kept from running by another")
@@ -300,10 +301,11 @@ struct tenant_counter {
 	__u64 bytes;
 };
 
-/* Map `udp_drops` on client hosts: by the kernel's reason. */
+/* Map `udp_drops` on client hosts: by the kernel's reason (enum skb_drop_reason), whose numbers
+ * change from kernel to kernel. */
 struct udp_drop {
 	__u64 packets;
-	__u64 bytes;
+	__u64 bytes; /* of UDP payload */
 };
 
 /* A slow transaction. */
