@@ -12,9 +12,11 @@
 
 #include <stdint.h>
 
+#include <abaft/histogram.h>
+
 #define LATENCY_SUB_BITS 6 /* 64 buckets for each power of two */
 #define LATENCY_BITS	 36
-#define LATENCY_BUCKETS	 ((LATENCY_BITS - LATENCY_SUB_BITS + 1) << LATENCY_SUB_BITS)
+#define LATENCY_BUCKETS	 HISTOGRAM_BUCKETS(LATENCY_SUB_BITS, LATENCY_BITS)
 
 struct latency {
 	uint64_t count;
