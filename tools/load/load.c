@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tools/load/load.h"
+#include "tools/load/recording.h"
 
 static const char help[] =
 	"usage: abaft load [OPTION...]\n\n"
@@ -52,6 +53,9 @@ static const char help[] =
 	"      --history FILE     append what every transaction did and saw, for `abaft check`\n"
 	"      --dump FILE        at the end read every key: the final state, for `abaft check "
 	"--final`\n"
+	"      --record DIR       write the result, a line for each second and the distribution "
+	"of\n"
+	"                         latencies into a new folder, for `abaft report`\n"
 	"      --no-run           only --preload or --dump\n"
 	"  -q, --quiet            no progress bar\n\n" COMMAND_OPTIONS_HELP
 	"\nexit codes: 0 done; 1 some transactions failed or have an unknown outcome, or it was\n"
@@ -70,6 +74,7 @@ enum {
 	OPTION_PRELOAD,
 	OPTION_HISTORY,
 	OPTION_DUMP,
+	OPTION_RECORD,
 	OPTION_NO_RUN,
 };
 
@@ -97,6 +102,7 @@ static const struct option options[] = {
 	{"preload", no_argument, NULL, OPTION_PRELOAD},
 	{"history", required_argument, NULL, OPTION_HISTORY},
 	{"dump", required_argument, NULL, OPTION_DUMP},
+	{"record", required_argument, NULL, OPTION_RECORD},
 	{"no-run", no_argument, NULL, OPTION_NO_RUN},
 	{"quiet", no_argument, NULL, 'q'},
 	{NULL, 0, NULL, 0},
@@ -191,6 +197,9 @@ static bool own_option(struct load_config *c, int option, bool *known)
 	case OPTION_DUMP:
 		c->dump = optarg;
 		return true;
+	case OPTION_RECORD:
+		c->record = optarg;
+		return true;
 	case OPTION_NO_RUN:
 		return c->no_run = true;
 	case 'q':
@@ -235,6 +244,8 @@ static bool check_config(struct load *load)
 			    "their writer";
 	else if (c->no_run && !c->preload && !c->dump)
 		complaint = "--no-run without --preload or --dump does nothing";
+	else if (c->no_run && c->record)
+		complaint = "--record with --no-run has nothing to record";
 	else if (c->constant && c->rate <= 0)
 		complaint = "--constant needs --rate";
 	if (complaint)
@@ -259,10 +270,33 @@ static int phase_run(struct load *load, enum load_phase phase, struct load_count
 	return code;
 }
 
+/* The run itself, and its result. */
+static int measure(struct load *load, struct recording *recording, struct load_counts *counts)
+{
+	const struct load_config *c = &load->config;
+	double seconds = 0;
+	int code, recorded;
+
+	load->recording = recording;
+	code = phase_run(load, LOAD_RUN, counts, &seconds);
+	load->recording = NULL;
+	if (code != COMMAND_OK && code != COMMAND_NO)
+		return code;
+	if (code == COMMAND_OK && (counts->failed || counts->unknown))
+		code = COMMAND_NO;
+	if (!c->common.json)
+		load_print(load, counts, seconds);
+	else if (load_print_json(load, counts, seconds))
+		code = command_failed("printing the result", ABAFT_NO_MEMORY);
+	recorded = recording ? recording_result(recording, load, counts, seconds) : COMMAND_OK;
+	return recorded == COMMAND_OK ? code : recorded;
+}
+
 static int run(struct load *load)
 {
 	const struct load_config *c = &load->config;
 	struct load_counts *counts = calloc(1, sizeof(*counts));
+	struct recording *recording = NULL;
 	double seconds = 0;
 	int code = COMMAND_OK;
 
@@ -270,24 +304,18 @@ static int run(struct load *load)
 		free(counts);
 		return command_failed("starting", ABAFT_NO_MEMORY);
 	}
-	if (c->preload)
+	if (c->record)
+		code = recording_open(&recording, c->record);
+	if (code == COMMAND_OK && c->preload)
 		code = phase_run(load, LOAD_PRELOAD, counts, &seconds);
-	if (code == COMMAND_OK && !c->no_run) {
-		code = phase_run(load, LOAD_RUN, counts, &seconds);
-		if (code == COMMAND_OK || code == COMMAND_NO) {
-			if (!c->common.json)
-				load_print(load, counts, seconds);
-			else if (load_print_json(load, counts, seconds))
-				code = command_failed("printing the result", ABAFT_NO_MEMORY);
-		}
-		if (code == COMMAND_OK && (counts->failed || counts->unknown))
-			code = COMMAND_NO;
-	}
+	if (code == COMMAND_OK && !c->no_run)
+		code = measure(load, recording, counts);
 	if (c->dump && (code == COMMAND_OK || code == COMMAND_NO)) {
 		int dump = phase_run(load, LOAD_DUMP, counts, &seconds);
 
 		code = dump == COMMAND_OK ? code : dump;
 	}
+	recording_close(recording);
 	free(counts);
 	return code;
 }

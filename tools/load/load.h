@@ -4,12 +4,14 @@
  *
  * load.c reads the command line; phase.c runs a phase (preload, run, dump); thread.c keeps one
  * client's transactions in flight, in the slots of slot.c; txn.c takes one transaction through its
- * functions and retries, as a function platform would; report.c prints.
+ * functions and retries, as a function platform would; report.c prints; recording.c writes what
+ * --record asks for, series.c is how threads tell it of each second, machine.c names the machine.
  *
  * I1. A latency counts from the moment a transaction was meant to start. At a given rate that is
  *     when its turn came, not when a slot was free: no coordinated omission.
  * I2. A thread owns its client, slots, histogram, history writer and random state. What other
- *     threads read of it is atomic (done, stop).
+ *     threads read of it while it runs is atomic (done, stop), and its series by the rules of
+ *     series.h.
  * I3. The i-th operation of a plan is the i-th of the transaction, so its number is step, attempt,
  *     i + 1.
  */
@@ -40,6 +42,10 @@
 
 enum load_phase { LOAD_PRELOAD, LOAD_RUN, LOAD_DUMP };
 
+struct cJSON;
+struct recording;
+struct series;
+
 struct load_config {
 	struct command_options common;
 	uint64_t keys, transactions, seed;
@@ -51,7 +57,7 @@ struct load_config {
 	double exponent; /* 0 = uniform */
 	bool constant, one_packet, preload, no_run, quiet;
 	const char *prefix;
-	const char *history, *dump;
+	const char *history, *dump, *record;
 };
 
 struct load_op {
@@ -107,7 +113,8 @@ struct load_thread {
 	uint64_t next_key, last_key; /* preload, dump */
 	uint64_t next_ns;	     /* when the next turn of an open loop comes */
 	struct history_writer *history;
-	int error; /* negative errno of the history, or enum abaft_error of begin */
+	struct series *series; /* of each second of a run; NULL: nobody records it */
+	int error;	       /* negative errno of the history, or enum abaft_error of begin */
 	struct load_counts counts;
 	_Atomic uint64_t done;
 };
@@ -120,6 +127,8 @@ struct load {
 	uint32_t ops_max;      /* of a slot */
 	uint32_t buffer_bytes; /* of a read */
 	uint64_t start_ns, end_ns;
+	uint64_t start_unix_us;
+	struct recording *recording; /* where the run is recorded; NULL: nowhere */
 	_Atomic bool stop;
 	struct load_thread *threads;
 };
@@ -149,8 +158,13 @@ void *load_thread_run(void *thread);
 int load_phase_run(struct load *load, enum load_phase phase, struct load_counts *counts,
 		   double *seconds);
 
+/* machine.c: adds kernel and processors. False: no memory. */
+bool load_machine_json(struct cJSON *root);
+
 /* report.c: `seconds` is what the run really took. 0 or -ENOMEM. */
 void load_print(const struct load *load, const struct load_counts *counts, double seconds);
+/* The text is the caller's to cJSON_free(); NULL: no memory. */
+char *load_json(const struct load *load, const struct load_counts *counts, double seconds);
 __attribute__((warn_unused_result)) int
 load_print_json(const struct load *load, const struct load_counts *counts, double seconds);
 

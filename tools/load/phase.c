@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "tools/load/load.h"
+#include "tools/load/recording.h"
+#include "tools/load/series.h"
 
 static void destroy_thread(struct load_thread *thread)
 {
@@ -21,6 +23,7 @@ static void destroy_thread(struct load_thread *thread)
 		free(thread->slots[i].values);
 	}
 	history_close(thread->history);
+	series_destroy(thread->series);
 	free(thread->slots);
 	free(thread->idle);
 	free(thread->value);
@@ -108,6 +111,8 @@ static bool supervise(struct load *load)
 		}
 		for (uint32_t i = 0; i < c->threads; i++)
 			done += atomic_load_explicit(&load->threads[i].done, memory_order_relaxed);
+		if (load->recording)
+			recording_collect(load->recording, load);
 		if (bar)
 			progress(load, done, (double)(now_ns - load->start_ns) / 1e9);
 		while (joined < c->threads &&
@@ -143,6 +148,28 @@ static int open_threads(struct load *load)
 			fprintf(stderr, "abaft load: %s: %s\n", path, strerror(-err));
 			return COMMAND_FAILED;
 		}
+	}
+	return COMMAND_OK;
+}
+
+/* The beginning of the phase's time. Returns an exit code. */
+static int begin(struct load *load)
+{
+	const struct load_config *c = &load->config;
+	struct timespec wall;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	load->start_unix_us = (uint64_t)wall.tv_sec * 1000000 + (uint64_t)wall.tv_nsec / 1000;
+	load->start_ns = load_mono_ns();
+	load->end_ns = UINT64_MAX;
+	if (load->phase == LOAD_RUN && c->seconds > 0)
+		load->end_ns = load->start_ns + (uint64_t)(c->seconds * 1e9);
+	for (uint32_t i = 0; load->recording && i < c->threads; i++) {
+		struct load_thread *thread = &load->threads[i];
+
+		thread->series = series_create(load->start_ns, thread->client);
+		if (!thread->series)
+			return command_failed("recording", ABAFT_NO_MEMORY);
 	}
 	return COMMAND_OK;
 }
@@ -234,14 +261,14 @@ int load_phase_run(struct load *load, enum load_phase phase, struct load_counts 
 	if (!load->threads)
 		return command_failed("starting the threads", ABAFT_NO_MEMORY);
 	code = open_threads(load);
+	if (code == COMMAND_OK)
+		code = begin(load);
 	if (code != COMMAND_OK)
 		goto out;
-	load->start_ns = load_mono_ns();
-	load->end_ns = UINT64_MAX;
-	if (phase == LOAD_RUN && c->seconds > 0)
-		load->end_ns = load->start_ns + (uint64_t)(c->seconds * 1e9);
 	code = run_threads(load);
 	*seconds = (double)(load_mono_ns() - load->start_ns) / 1e9;
+	if (load->recording)
+		recording_end(load->recording, load, *seconds);
 	code = gather(load, counts, code);
 out:
 	for (uint32_t i = 0; i < c->threads; i++)

@@ -138,11 +138,12 @@ static bool json_latency(cJSON *root, const struct latency *latency)
 	return ok;
 }
 
-int load_print_json(const struct load *load, const struct load_counts *counts, double seconds)
+char *load_json(const struct load *load, const struct load_counts *counts, double seconds)
 {
 	cJSON *root = cJSON_CreateObject();
 	char *text = NULL;
-	bool ok = root && json_parameters(root, &load->config) &&
+	bool ok = root && json_parameters(root, &load->config) && load_machine_json(root) &&
+		  number(root, "start_unix_s", (double)load->start_unix_us / 1e6) &&
 		  number(root, "seconds", seconds) &&
 		  number(root, "committed", (double)counts->committed) &&
 		  number(root, "committed_per_second", per_second(counts->committed, seconds)) &&
@@ -163,9 +164,17 @@ int load_print_json(const struct load *load, const struct load_counts *counts, d
 
 	if (ok)
 		text = cJSON_Print(root);
-	if (text)
-		puts(text);
-	cJSON_free(text);
 	cJSON_Delete(root);
-	return text ? 0 : -ENOMEM;
+	return text;
+}
+
+int load_print_json(const struct load *load, const struct load_counts *counts, double seconds)
+{
+	char *text = load_json(load, counts, seconds);
+
+	if (!text)
+		return -ENOMEM;
+	puts(text);
+	cJSON_free(text);
+	return 0;
 }

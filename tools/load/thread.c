@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "tools/load/load.h"
+#include "tools/load/series.h"
 
 /* Preload writes and dump reads all keys, some in each transaction. */
 static void plan_batch(struct load_slot *slot)
@@ -135,6 +136,8 @@ void *load_thread_run(void *arg)
 		uint64_t wake_ns = wake_due(thread, now_ns);
 		uint64_t next_ns = turn_ns < wake_ns ? turn_ns : wake_ns;
 
+		if (thread->series)
+			series_tick(thread->series, now_ns);
 		if (!more(thread)) {
 			if (thread->idle_count == thread->slot_count)
 				break;
@@ -151,6 +154,8 @@ void *load_thread_run(void *arg)
 		now_ns = load_mono_ns();
 		abaft_poll(thread->client, next_ns > now_ns ? (next_ns - now_ns) / 1000 : 0);
 	}
+	if (thread->series)
+		series_over(thread->series);
 	/* Turns that came and found no slot until the end. */
 	while (thread->load->config.rate > 0 && thread->load->phase == LOAD_RUN &&
 	       thread->started < thread->share && thread->next_ns < thread->load->end_ns &&

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "tools/load/load.h"
+#include "tools/load/series.h"
 
 static void answered(void *arg, struct abaft_txn *txn, int err);
 
@@ -166,12 +167,30 @@ static void log_final(struct load_slot *slot)
 	}
 }
 
+/* The transaction's end in its second. */
+static void record_end_of(struct load_slot *slot, enum history_outcome outcome, uint64_t now_ns,
+			  uint64_t latency_ns)
+{
+	struct series_second *second = series_now(slot->thread->series, now_ns);
+
+	second->failed += outcome == HISTORY_FAILED;
+	second->unknown += outcome == HISTORY_UNKNOWN;
+	second->aborted += outcome == HISTORY_ABORTED;
+	if (outcome == HISTORY_FAILED || outcome == HISTORY_UNKNOWN)
+		return;
+	second->committed += outcome != HISTORY_ABORTED;
+	latency_add(&second->latency, latency_ns);
+}
+
 /* The transaction's end, after all its attempts. */
 static void finish(struct load_slot *slot, enum history_outcome outcome)
 {
 	struct load_counts *counts = &slot->thread->counts;
 	uint64_t now_ns = load_mono_ns();
+	uint64_t latency_ns = now_ns > slot->intended_ns ? now_ns - slot->intended_ns : 0;
 
+	if (slot->thread->series)
+		record_end_of(slot, outcome, now_ns, latency_ns);
 	if (outcome == HISTORY_FAILED || outcome == HISTORY_UNKNOWN) {
 		counts->failed += outcome == HISTORY_FAILED;
 		counts->unknown += outcome == HISTORY_UNKNOWN;
@@ -180,7 +199,7 @@ static void finish(struct load_slot *slot, enum history_outcome outcome)
 	}
 	counts->aborted += outcome == HISTORY_ABORTED;
 	counts->committed += outcome != HISTORY_ABORTED;
-	latency_add(&counts->latency, now_ns > slot->intended_ns ? now_ns - slot->intended_ns : 0);
+	latency_add(&counts->latency, latency_ns);
 	for (uint32_t i = 0; i < slot->ops; i++) {
 		counts->reads += !slot->op[i].write;
 		counts->writes += slot->op[i].write;
@@ -230,8 +249,11 @@ static void failed(struct load_slot *slot, int err)
 	enum abaft_retry retry = abaft_retry_of(err);
 	uint64_t pause_ns = 1000000ull << (slot->tries < 7 ? slot->tries : 7);
 
-	if (err > 0 && err < LOAD_ERRORS)
+	if (err > 0 && err < LOAD_ERRORS) {
 		thread->counts.errors[err]++;
+		if (thread->series)
+			series_now(thread->series, load_mono_ns())->errors++;
+	}
 	log_attempt(slot, outcome);
 	if (retry == ABAFT_RETRY_NO || nobody_there(thread, err) ||
 	    slot->tries >= thread->load->config.retries || slot->attempt == UINT16_MAX) {
@@ -240,6 +262,8 @@ static void failed(struct load_slot *slot, int err)
 	}
 	slot->unknown_before |= outcome == HISTORY_UNKNOWN;
 	slot->tries++;
+	if (thread->series)
+		series_now(thread->series, load_mono_ns())->retries++;
 	if (retry == ABAFT_RETRY_NEW) {
 		abaft_id_new(&slot->id);
 		slot->attempt = 0;

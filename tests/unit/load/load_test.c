@@ -3,6 +3,7 @@
  * load_test.c - `abaft load` and `abaft check` as processes, against a fake node: what is counted,
  * what the history holds, how failures are retried.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -261,6 +262,179 @@ static void rate_and_seconds(void **state)
 	assert_true(number(run, "seconds") >= 0.5);
 }
 
+/* The recording's file as text; the test's folder is $D. */
+static const char *recorded(const struct run *run, const char *name)
+{
+	static char text[1 << 18];
+	char path[512];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "%s/rec/%s", run->folder, name);
+	file = fopen(path, "r");
+	if (!file)
+		fail_msg("%s is not there", path);
+	n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	return text;
+}
+
+static double member(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItem(object, name);
+
+	if (!cJSON_IsNumber(item))
+		fail_msg("no number '%s'", name);
+	return item->valuedouble;
+}
+
+struct series_sums {
+	double committed, aborted, failed, unknown, errors, retries, resends, seconds, max_us;
+	int lines;
+};
+
+static struct series_sums read_series(const struct run *run)
+{
+	struct series_sums sums = {0};
+
+	for (const char *line = recorded(run, "series.jsonl"); *line;
+	     line = strchr(line, '\n') + 1) {
+		const char *end = NULL;
+		cJSON *second = cJSON_ParseWithOpts(line, &end, 0);
+		const cJSON *latency = cJSON_GetObjectItem(second, "latency_us");
+		bool any = member(second, "committed") + member(second, "aborted") > 0;
+
+		assert_true(end && *end == '\n');
+		assert_true(member(second, "t") == sums.lines++);
+		sums.committed += member(second, "committed");
+		sums.aborted += member(second, "aborted");
+		sums.failed += member(second, "failed");
+		sums.unknown += member(second, "unknown");
+		sums.errors += member(second, "errors");
+		sums.retries += member(second, "retries");
+		sums.resends += member(second, "resends");
+		sums.seconds += member(second, "seconds");
+		assert_true(any == !cJSON_IsNull(latency));
+		if (any) {
+			assert_true(member(latency, "p50") <= member(latency, "p90"));
+			assert_true(member(latency, "p99") <= member(latency, "p99.9"));
+			assert_true(member(latency, "p99.9") <= member(latency, "max"));
+			sums.max_us = fmax(sums.max_us, member(latency, "max"));
+		}
+		cJSON_Delete(second);
+	}
+	return sums;
+}
+
+/* Seconds, the distribution and the result tell the same story. */
+static void recording_agrees(void **state)
+{
+	struct run *run = *state;
+	const cJSON *latency;
+	struct series_sums sums;
+	double last = 0, last_us = 0;
+	cJSON *root, *point;
+
+	run->server->node->refusals = 5;
+	run->server->node->refuse = ABAFT_UNKNOWN_TXN;
+	run_abaft(run, "load -p $P -s 2.3 -c 4 -T 2 -k 50 -b 200 --rate 300 --abort-share 0.2 "
+		       "-t 500 -w json --one-packet --preload --record $D/rec");
+	assert_int_equal(run->code, 0);
+	sums = read_series(run);
+	assert_true(sums.committed == number(run, "committed") && sums.committed > 200);
+	assert_true(sums.aborted == number(run, "aborted") && sums.aborted > 20);
+	assert_true(sums.failed + sums.unknown == 0);
+	assert_true(sums.errors == error_count(run, "UNKNOWN_TXN") + error_count(run, "TIMEOUT"));
+	assert_true(sums.retries == number(run, "reruns") + number(run, "new_ids"));
+	assert_true(sums.resends == number(run, "resends"));
+	assert_int_equal(sums.lines, (int)ceil(sums.seconds));
+	assert_true(fabs(sums.seconds - number(run, "seconds")) < 0.01);
+	assert_true(number(run, "start_unix_s") > 1.7e9);
+	latency = cJSON_GetObjectItem(run->json, "latency_us");
+	assert_true(fabs(sums.max_us - member(latency, "max")) < 0.1);
+
+	root = cJSON_Parse(recorded(run, "load.json"));
+	assert_true(cJSON_Compare(root, run->json, true));
+	cJSON_Delete(root);
+	root = cJSON_Parse(recorded(run, "percentiles.json"));
+	assert_true(member(root, "count") == sums.committed + sums.aborted);
+	cJSON_ArrayForEach(point, cJSON_GetObjectItem(root, "points"))
+	{
+		double us = cJSON_GetArrayItem(point, 0)->valuedouble;
+		double share = cJSON_GetArrayItem(point, 1)->valuedouble;
+
+		assert_true(us >= last_us && share > last);
+		if (last < 0.99 && share >= 0.99)
+			assert_true(fabs(us - member(latency, "p99")) < 0.01);
+		last_us = us;
+		last = share;
+	}
+	assert_true(last == 1 && fabs(last_us - member(latency, "max")) < 0.01);
+	cJSON_Delete(root);
+}
+
+/* A second in which nothing ends has a line, too; what ends is where it belongs. */
+static void recording_of_a_silence(void **state)
+{
+	struct run *run = *state;
+	struct series_sums sums;
+	const char *line;
+	int empty = 0;
+
+	run->server->silent = 9; /* sent again after 5, 10, 20 .. ms, 1.3 s together */
+	run_abaft(run, "load -p $P -n 3 -c 1 -k 50 -b 200 -t 20000 -F 1 --record $D/rec");
+	assert_int_equal(run->code, 0);
+	sums = read_series(run);
+	assert_in_range(sums.lines, 2, 10);
+	assert_true(sums.committed == 3 && sums.resends >= 5 && sums.max_us > 1e6);
+	for (line = recorded(run, "series.jsonl"); *line; line = strchr(line, '\n') + 1)
+		empty += !strncmp(strstr(line, "latency_us"), "latency_us\":null", 16);
+	assert_true(empty >= 1 && empty == sums.lines - 1);
+}
+
+/* A folder in which something stands is left alone, but for what looks at the node beside us. */
+static void recording_overwrites_nothing(void **state)
+{
+	struct run *run = *state;
+	char path[512], *scrapes;
+
+	run_abaft(run, "load -p $P -n 1 -b 200 --record $D/rec");
+	assert_int_equal(run->code, 0);
+	run_abaft(run, "load -p $P -n 1 -b 200 --record $D/rec");
+	assert_int_equal(run->code, 2);
+	assert_non_null(strstr(run->output, "not empty"));
+	assert_non_null(strstr(run->output, "rm -r"));
+	snprintf(path, sizeof(path), "%s/rec", run->folder);
+	assert_true(asprintf(&scrapes, "%s/stats.jsonl", path) > 0);
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const files[] = {"load.json", "series.jsonl",
+						    "percentiles.json"};
+		char file[600];
+
+		snprintf(file, sizeof(file), "%s/%s", path, files[i]);
+		assert_int_equal(unlink(file), 0);
+	}
+	fclose(fopen(scrapes, "w"));
+	run_abaft(run, "load -p $P -n 1 -b 200 --record $D/rec");
+	assert_int_equal(run->code, 0);
+	free(scrapes);
+	run_abaft(run, "load -p $P -n 1 -b 200 --record $D/none/deeper");
+	assert_int_equal(run->code, 6);
+	assert_non_null(strstr(run->output, "none/deeper: No such"));
+	run_abaft(run, "load -p $P -n 1 -b 200 --record /dev/null");
+	assert_int_equal(run->code, 6);
+	assert_non_null(strstr(run->output, "Not a directory"));
+	/* Who could not run leaves nothing behind. */
+	pthread_mutex_lock(&run->server->lock);
+	run->server->silent = UINT32_MAX;
+	pthread_mutex_unlock(&run->server->lock);
+	run_abaft(run, "load -p $P -s 30 -b 200 -t 50 --record $D/silent");
+	assert_int_equal(run->code, 3);
+	snprintf(path, sizeof(path), "%s/silent", run->folder);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
 static void wrong_command_lines(void **state)
 {
 	static const struct {
@@ -275,6 +449,7 @@ static void wrong_command_lines(void **state)
 		{"load -b 100 --history x", "160 bytes"},
 		{"load --no-run", "nothing"},
 		{"load --constant", "--rate"},
+		{"load --no-run --preload --record x", "nothing to record"},
 		{"load -b 1048576 -c 65536 -F 1 --reads 250", "4 GiB"},
 		{"load --prefix 01234567890123456789012345678901234567890", "--prefix"},
 		{"load extra", "extra"},
@@ -330,6 +505,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(aborts_on_purpose, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_loop_counts_from_the_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rate_and_seconds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(recording_agrees, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(recording_of_a_silence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(recording_overwrites_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(wrong_command_lines, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_answers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(table_for_people, set_up, tear_down),
