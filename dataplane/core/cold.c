@@ -136,7 +136,7 @@ uint16_t cold_value(struct execution *x, const struct op *op, uint32_t i, const 
 	if ((fetch && fetch->state == FETCH_FAILED) || late(x))
 		return ABAFT_READ_FAILED;
 	if (x->checked) { /* there was no memory to choose it in time: too late to park */
-		x->node->counters.busy_fetches++;
+		x->node->counters->busy_fetches++;
 		return ABAFT_BUSY;
 	}
 	return EXECUTION_MISSING;
@@ -185,7 +185,7 @@ static int gather(struct execution *x, struct needs *needs)
 /* Has all read that nobody is reading. */
 static void start(struct execution *x, const struct needs *needs, bool first)
 {
-	struct node_counters *c = &x->node->counters;
+	struct node_counters *c = x->node->counters;
 
 	for (uint32_t i = 0; i < needs->count; i++) {
 		struct fetch *fetch = needs->fetch[i];
@@ -215,9 +215,9 @@ static void refuse(struct execution *x, const struct needs *needs, int err)
 		if (needs->fetch[i]->state == FETCH_NONE)
 			fetch_drop(x->node->fetches, needs->fetch[i]);
 	if (err == -ENOMEM)
-		x->node->counters.busy_fetch_memory++;
+		x->node->counters->busy_fetch_memory++;
 	else
-		x->node->counters.busy_fetches++;
+		x->node->counters->busy_fetches++;
 	answer_refuse(x->answer, ABAFT_BUSY);
 }
 
@@ -237,7 +237,7 @@ void cold_park(struct execution *x)
 		refuse(x, &needs, err);
 		return;
 	}
-	node->counters.fetch_waits += first;
+	node->counters->fetch_waits += first;
 	start(x, &needs, first);
 	x->parked = true;
 }

@@ -23,6 +23,7 @@
 
 #include "dataplane/core/crc.h"
 #include "dataplane/core/node_impl.h"
+#include "dataplane/core/probe.h"
 #include "dataplane/core/record.h"
 
 static uint16_t log_status(struct node *node)
@@ -32,10 +33,10 @@ static uint16_t log_status(struct node *node)
 	if (err == 0)
 		return ABAFT_OK;
 	if (err == -ENOSPC) {
-		node->counters.busy_log_space++;
+		node->counters->busy_log_space++;
 		return ABAFT_NO_SPACE;
 	}
-	node->counters.log_failed++;
+	node->counters->log_failed++;
 	return ABAFT_LOG_FAILED;
 }
 
@@ -46,7 +47,7 @@ static uint16_t log_room(struct node *node, uint32_t bytes, uint8_t **out)
 	if (status != ABAFT_OK)
 		return status;
 	if (node->pending_count == ABAFT_COMMITS_PENDING_MAX) {
-		node->counters.busy_commits++;
+		node->counters->busy_commits++;
 		return ABAFT_BUSY;
 	}
 	*out = node->log.reserve(node->log.log, bytes);
@@ -54,7 +55,7 @@ static uint16_t log_room(struct node *node, uint32_t bytes, uint8_t **out)
 		return ABAFT_OK;
 	status = log_status(node); /* the refusal may be the first to notice a full disk */
 	if (status == ABAFT_OK) {
-		node->counters.busy_log++;
+		node->counters->busy_log++;
 		status = ABAFT_BUSY;
 	}
 	return status;
@@ -147,13 +148,13 @@ static uint16_t link_status(struct node *node, int err)
 {
 	switch (err) {
 	case -EBUSY:
-		node->counters.busy_versions++;
+		node->counters->busy_versions++;
 		return ABAFT_BUSY;
 	case -ENOSPC:
-		node->counters.busy_keys++;
+		node->counters->busy_keys++;
 		return ABAFT_NO_SPACE;
 	default:
-		node->counters.busy_memory++;
+		node->counters->busy_memory++;
 		return ABAFT_NO_SPACE;
 	}
 }
@@ -242,7 +243,7 @@ static bool only_deletes(const struct writeset *set)
 static uint16_t commit_make(struct node *node, struct txn *txn)
 {
 	if (!build(node, txn)) {
-		node->counters.busy_memory++;
+		node->counters->busy_memory++;
 		return ABAFT_NO_SPACE;
 	}
 	number(node, txn);
@@ -259,7 +260,7 @@ uint16_t commit_append(struct node *node, struct txn *txn)
 	uint32_t bytes;
 
 	if (!writeset_settle(set)) {
-		node->counters.refused_incomplete++;
+		node->counters->refused_incomplete++;
 		return ABAFT_INCOMPLETE;
 	}
 	bytes = record_bytes(set);
@@ -274,6 +275,7 @@ uint16_t commit_append(struct node *node, struct txn *txn)
 	record_encode(out, txn->id, txn->number, set);
 	values_hand_over(set);
 	seq = node->log.append(node->log.log, bytes, RECORD_COMMIT, &place);
+	PROBE(txn__commit, 4, txn->id, seq, bytes, set->winners);
 	places_set(set, place);
 	pending_push(node, txn, seq);
 	return ABAFT_OK;
@@ -329,19 +331,26 @@ static void publish(struct node *node, struct txn *txn)
 	uint64_t era;
 
 	settle_down(node, &txn->writes);
+	PROBE(txn__publish, 3, txn->id, txn->number.time, txn->writes.winners);
 	era = reclaim_commit(&node->reclaim, txn->commit);
 	for (uint32_t i = 0; i < txn->writes.winners; i++)
 		reclaim_superseded(&node->reclaim, txn->writes.entries[i].version, era);
 	writes_forget(&txn->writes);
 	outcome_add(&node->outcomes, txn->id, OUTCOME_COMMITTED, txn->number);
-	node->counters.commits++;
+	node->counters->commits++;
 }
 
-static void tell(struct txn *txn, uint16_t status, node_done_fn done, void *arg)
+static void tell(struct node *node, struct txn *txn, uint16_t status, node_done_fn done, void *arg)
 {
 	uint8_t code = txn->commit ? ABAFT_OP_COMMIT : ABAFT_OP_ABORT;
 	uint8_t result[sizeof(struct abaft_wire_result)];
 
+	if (node->telemetry) {
+		node->telemetry->begin_ns = txn->begin_ns;
+		node->telemetry->ended = true;
+		if (status != ABAFT_OK)
+			op_count_error(telemetry_op(node->telemetry, code), status);
+	}
 	if (!txn->token)
 		return;
 	result_encode(result, code, status, 0, txn->number);
@@ -356,15 +365,17 @@ void node_durable(struct node *node, uint64_t seq, node_done_fn done, void *arg)
 
 		if (txn->seq > seq)
 			return;
+		PROBE(txn__durable, 2, txn->id, txn->seq);
 		node->pending_first = (node->pending_first + 1) % ABAFT_COMMITS_PENDING_MAX;
 		node->pending_count--;
 		if (txn->commit) {
 			publish(node, txn);
 		} else {
 			outcome_add(&node->outcomes, txn->id, OUTCOME_ABORTED, txn->number);
-			node->counters.aborts++;
+			node->counters->aborts++;
+			PROBE(txn__abort, 1, txn->id);
 		}
-		tell(txn, ABAFT_OK, done, arg);
+		tell(node, txn, ABAFT_OK, done, arg);
 		txn_end(&node->txns, &node->memory, txn);
 	}
 }
@@ -377,7 +388,7 @@ void node_log_failed(struct node *node, node_done_fn done, void *arg)
 		node->pending_first = (node->pending_first + 1) % ABAFT_COMMITS_PENDING_MAX;
 		node->pending_count--;
 		txn->number = (struct vnum){0, 0};
-		tell(txn, ABAFT_LOG_FAILED, done, arg);
+		tell(node, txn, ABAFT_LOG_FAILED, done, arg);
 		txn->state = TXN_LOST;
 	}
 }

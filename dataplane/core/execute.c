@@ -21,6 +21,7 @@
 
 #include "dataplane/core/bytes.h"
 #include "dataplane/core/execution.h"
+#include "dataplane/core/probe.h"
 #include "dataplane/core/txn_id.h"
 
 /* Transactions ended for their memory after one packet; the next packets go on with it. */
@@ -46,11 +47,11 @@ static bool id_expired(const struct node *node, const uint8_t id[16])
 static uint16_t id_status(struct node *node, const uint8_t id[16])
 {
 	if (txn_id_ms(id) > node->now.wall_us / 1000 + node->config.skew_ms) {
-		node->counters.refused_skew++;
+		node->counters->refused_skew++;
 		return ABAFT_CLOCK_SKEW;
 	}
 	if (id_expired(node, id)) {
-		node->counters.refused_expired++;
+		node->counters->refused_expired++;
 		return ABAFT_EXPIRED;
 	}
 	return ABAFT_OK;
@@ -67,8 +68,9 @@ static uint64_t deadline_us(const struct node *node, const struct request *r)
 
 static void displace(struct node *node, struct txn *txn)
 {
-	txn_end(&node->txns, &node->memory, txn);
-	node->counters.displaced++;
+	PROBE(txn__expire, 3, txn->id, node->now.mono_us - txn->begin_us, 1);
+	node_end_early(node, txn);
+	node->counters->displaced++;
 }
 
 /* After a packet: txn.h I3. */
@@ -102,13 +104,16 @@ static uint16_t open_txn(struct execution *x)
 	x->txn = txn_begin(&node->txns, x->request->txn, node->next_instance, node->now.mono_us,
 			   deadline_us(node, x->request), node->era);
 	if (!x->txn) {
-		node->counters.busy_txns++;
+		node->counters->busy_txns++;
 		return ABAFT_BUSY;
 	}
+	x->txn->begin_ns = node->telemetry ? node->telemetry->now_ns : 0;
+	PROBE(txn__start, 4, x->txn->id, node->next_instance, x->request->step,
+	      x->request->attempt);
 	if (x->request->attempt == 0)
 		txn_set_fresh(&node->txns, x->txn);
 	node->next_instance++;
-	node->counters.opened++;
+	node->counters->opened++;
 	return ABAFT_OK;
 }
 
@@ -139,24 +144,24 @@ static uint16_t attempt_status(struct execution *x)
 		if (txn->step[i].step != r->step)
 			continue;
 		if (r->attempt < txn->step[i].attempt) {
-			x->node->counters.refused_stale++;
+			x->node->counters->refused_stale++;
 			return ABAFT_STALE_ATTEMPT;
 		}
 		if (r->attempt > txn->step[i].attempt) {
 			txn->step[i].attempt = r->attempt;
 			txn->step[i].over = false;
 			writeset_drop(&txn->writes, &x->node->memory, r->step, r->attempt);
-			x->node->counters.attempts_replaced++;
+			x->node->counters->attempts_replaced++;
 			if (r->open)
 				begin_anew(x);
 		} else if (txn->step[i].over) {
-			x->node->counters.refused_stale++;
+			x->node->counters->refused_stale++;
 			return ABAFT_STALE_ATTEMPT;
 		}
 		return ABAFT_OK;
 	}
 	if (txn->steps == ABAFT_TXN_STEPS_MAX) {
-		x->node->counters.refused_too_large++;
+		x->node->counters->refused_too_large++;
 		return ABAFT_TOO_LARGE;
 	}
 	txn->step[txn->steps++] = (struct txn_step){.step = r->step, .attempt = r->attempt};
@@ -198,7 +203,7 @@ static uint16_t enter(struct execution *x)
 		if (status != ABAFT_OK)
 			return status;
 	} else if (id_expired(x->node, r->txn)) { /* not UNKNOWN: it may have committed (E4) */
-		x->node->counters.refused_expired++;
+		x->node->counters->refused_expired++;
 		return ABAFT_EXPIRED;
 	} else {
 		goto unknown;
@@ -207,10 +212,10 @@ static uint16_t enter(struct execution *x)
 	return attempt_status(x);
 unknown:
 	if (x->txn && is_stale(x)) {
-		x->node->counters.refused_stale++;
+		x->node->counters->refused_stale++;
 		return ABAFT_STALE_ATTEMPT;
 	}
-	x->node->counters.refused_unknown++;
+	x->node->counters->refused_unknown++;
 	return ABAFT_UNKNOWN_TXN;
 }
 
@@ -270,15 +275,17 @@ uint16_t execution_choose(struct execution *x, const struct op *op, struct key_i
 		*out = before->version;
 		return ABAFT_OK;
 	}
+	if (txn->reads.count == 0)
+		PROBE(txn__first_read, 3, txn->id, op->key, op->key_bytes);
 	v = readset_choose(&txn->reads, id,
 			   index_find(&node->store->index, id, op->key, op->key_bytes), txn->cut);
 	err = readset_add(&txn->reads, &node->memory, id, v);
 	if (err == -E2BIG) {
-		node->counters.busy_reads++;
+		node->counters->busy_reads++;
 		return ABAFT_TOO_LARGE;
 	}
 	if (err) {
-		node->counters.busy_memory++;
+		node->counters->busy_memory++;
 		return ABAFT_NO_SPACE;
 	}
 	if (v && v->number.time > txn->seen)
@@ -303,7 +310,7 @@ static uint16_t find_value(struct execution *x, const struct op *op, uint32_t i,
 		return ABAFT_OK;
 	if (*value) {
 		cache_hit(v);
-		x->node->counters.cache_hits++;
+		x->node->counters->cache_hits++;
 		return ABAFT_OK;
 	}
 	if (execution_bytes(op, v->bytes, answer_room(x->answer, x->request->ops - i)) == 0)
@@ -320,9 +327,9 @@ static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
 	uint16_t status;
 
 	if (op->code == ABAFT_OP_GET)
-		x->node->counters.gets++;
+		x->node->counters->gets++;
 	else
-		x->node->counters.get_parts++;
+		x->node->counters->get_parts++;
 	if (own)
 		return get_own(x, op, i, own);
 	status = execution_choose(x, op, id, &v);
@@ -349,16 +356,16 @@ static uint16_t put_status(struct node *node, int err)
 	case 0:
 		return ABAFT_OK;
 	case -E2BIG:
-		node->counters.busy_writes++;
+		node->counters->busy_writes++;
 		return ABAFT_TOO_LARGE;
 	case -EFBIG:
-		node->counters.refused_too_large++;
+		node->counters->refused_too_large++;
 		return ABAFT_TOO_LARGE;
 	case -EINVAL:
-		node->counters.refused_range++;
+		node->counters->refused_range++;
 		return ABAFT_MALFORMED;
 	default:
-		node->counters.busy_memory++;
+		node->counters->busy_memory++;
 		return ABAFT_NO_SPACE;
 	}
 }
@@ -395,9 +402,10 @@ static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
 	};
 	uint16_t status;
 
-	count_put(&x->node->counters, op->code);
+	count_put(x->node->counters, op->code);
+	PROBE(txn__put, 4, x->txn->id, op->key, op->key_bytes, op->data_bytes);
 	if (op->total > ABAFT_VALUE_BYTES_MAX) {
-		x->node->counters.refused_too_large++;
+		x->node->counters->refused_too_large++;
 		status = ABAFT_TOO_LARGE;
 	} else {
 		args.id = index_id(&x->node->store->index, op->key, op->key_bytes);
@@ -415,11 +423,15 @@ static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
  * later step or attempt: a late packet of an earlier one might commit writes after it (P6). */
 static uint16_t commit_read_only(struct execution *x, const struct op *op)
 {
+	if (x->node->telemetry) {
+		x->node->telemetry->begin_ns = x->txn->begin_ns;
+		x->node->telemetry->ended = true;
+	}
 	if (!x->request->open || x->request->step > 0 || x->request->attempt > 0)
 		outcome_add(&x->node->outcomes, x->txn->id, OUTCOME_COMMITTED, no_number);
 	txn_end(&x->node->txns, &x->node->memory, x->txn);
 	x->txn = NULL;
-	x->node->counters.commits_read_only++;
+	x->node->counters->commits_read_only++;
 	result(x, op->code, ABAFT_OK);
 	return ABAFT_OK;
 }
@@ -487,7 +499,7 @@ static uint32_t execute_some(struct execution *x, uint16_t *status)
 static void execute_ops(struct execution *x)
 {
 	const struct request *r = x->request;
-	struct node_counters *c = &x->node->counters;
+	struct node_counters *c = x->node->counters;
 	uint64_t gets = c->gets, get_parts = c->get_parts, hits = c->cache_hits;
 	uint16_t status = ABAFT_OK;
 	uint32_t done;
@@ -518,8 +530,8 @@ static void answer_outcome(struct execution *x, const struct outcome *o)
 	bool committed = o->state == OUTCOME_COMMITTED;
 	bool repeat = last == (committed ? ABAFT_OP_COMMIT : ABAFT_OP_ABORT);
 
-	x->node->counters.repeats += repeat;
-	x->node->counters.refused_ended += !repeat;
+	x->node->counters->repeats += repeat;
+	x->node->counters->refused_ended += !repeat;
 	for (uint32_t i = 0; i < r->ops; i++) {
 		uint8_t code = r->op[i].code;
 		bool read = code == ABAFT_OP_GET || code == ABAFT_OP_GET_PART;
@@ -541,7 +553,7 @@ static void answer_status(struct execution *x, const struct outcome *o)
 {
 	uint16_t status = ABAFT_UNKNOWN_TXN;
 
-	x->node->counters.statuses++;
+	x->node->counters->statuses++;
 	if (o)
 		status = o->state == OUTCOME_COMMITTED ? ABAFT_COMMITTED : ABAFT_ABORTED;
 	else if (x->txn)
@@ -558,7 +570,7 @@ static void answer_info(struct execution *x)
 	struct node *node = x->node;
 	uint32_t total = 0;
 
-	node->counters.infos++;
+	node->counters->infos++;
 	if (node->info)
 		total = node->info(node->info_arg, node->info_text, sizeof(node->info_text));
 	value_result(x, &x->request->op[0], 0, 0, no_number, (const uint8_t *)node->info_text,
@@ -593,8 +605,37 @@ static void execute(struct execution *x)
 	store_le64(((struct abaft_wire_header *)(void *)x->answer->out)->instance,
 		   x->txn->instance);
 	execute_ops(x);
-	if (x->txn)
-		weigh(node, x->txn);
+	if (!x->txn)
+		return;
+	weigh(node, x->txn);
+	if (node->telemetry)
+		node->telemetry->begin_ns = x->txn->begin_ns;
+}
+
+/* Results stand in the answer as they were made, one for each operation; a refused request has
+ * none. A commit that waits counts as OK: tell() in commit.c knows if it was not. */
+static void count_results(const struct execution *x, uint32_t in_bytes)
+{
+	struct telemetry *telemetry = x->node->telemetry;
+	const struct abaft_wire_header *header = (const void *)x->answer->out;
+	const uint8_t *at = x->answer->out + sizeof(*header);
+	struct op_counter *packet = telemetry_op(telemetry, 0);
+
+	packet->count++;
+	packet->bytes += in_bytes;
+	if (load_le16(header->flags) & ABAFT_FLAG_REFUSED)
+		op_count_error(packet, load_le16(header->status));
+	for (uint32_t i = 0; i < x->answer->results; i++) {
+		const struct abaft_wire_result *result = (const void *)at;
+		struct op_counter *counter = telemetry_op(telemetry, result->code);
+		uint32_t data_bytes = load_le32(result->data_len);
+
+		counter->count++;
+		counter->bytes += x->request->op[i].data_bytes + data_bytes;
+		if (load_le16(result->status) != ABAFT_OK)
+			op_count_error(counter, load_le16(result->status));
+		at += sizeof(*result) + data_bytes;
+	}
 }
 
 enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in_bytes,
@@ -605,8 +646,12 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 	struct execution x;
 	uint16_t status = ABAFT_MALFORMED;
 	enum request_verdict verdict =
-		request_parse(&request, in, in_bytes, &node->counters, &status);
+		request_parse(&request, in, in_bytes, node->counters, &status);
 
+	if (node->telemetry) {
+		node->telemetry->begin_ns = 0;
+		node->telemetry->ended = false;
+	}
 	if (verdict == REQUEST_DROP)
 		return NODE_DROP;
 	x.node = node;
@@ -623,6 +668,8 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 	}
 	if (x.parked)
 		return NODE_FETCH;
+	if (node->telemetry)
+		count_results(&x, in_bytes);
 	*out_bytes = answer_end(&answer);
 	if (!x.waiting)
 		return NODE_ANSWER;

@@ -6,6 +6,7 @@
 
 #include "dataplane/core/crc.h"
 #include "dataplane/core/record.h"
+#include "dataplane/core/telemetry.h"
 
 /* Places that are asked in a row while cleaning moves the value. */
 #define STALE_MAX   4
@@ -140,6 +141,7 @@ void fetch_start(struct fetch_table *table, struct fetch *fetch, const struct ve
 	int err;
 
 	fetch->state = FETCH_READING;
+	fetch->since_ns = table->telemetry ? table->telemetry->now_ns : 0;
 	do {
 		/* Acquire: pairs with who moved it there, whose segment is on the shelf by then. */
 		fetch->place = atomic_load_explicit(&version->place, memory_order_acquire);
@@ -174,6 +176,9 @@ void fetch_done(struct fetch_table *table, uint64_t tag, int result)
 	struct fetch *fetch = &table->all[tag];
 	enum fetch_state state = FETCH_HERE;
 
+	if (table->telemetry)
+		telemetry_add(table->telemetry, HISTOGRAM_engine_call,
+			      table->telemetry->now_ns - fetch->since_ns);
 	if (result == -ESTALE)
 		state = stale(fetch);
 	else if (result < 0)

@@ -56,6 +56,7 @@ struct fetch {
 	uint8_t *value; /* a block of the store's memory */
 	uint32_t bytes, crc, key_bytes;
 	enum fetch_state state;
+	uint64_t since_ns;	/* when it was asked for, by telemetry.now_ns */
 	uint8_t stale, damaged; /* reads that found it gone, or not itself */
 	bool given;		/* the block is the version's now, or was before it was evicted */
 };
@@ -90,6 +91,7 @@ struct fetch_table {
 	struct memory_cache *memory;
 	const struct node_log *log;
 	struct node_counters *counters;
+	struct telemetry *telemetry; /* NULL: none */
 	LIST_HEAD(fetch_list, fetch) free, bucket[FETCH_BUCKETS];
 	STAILQ_HEAD(, fetch) later; /* the log had no room for them yet */
 	struct fetch_waits waits_free;

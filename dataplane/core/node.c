@@ -8,6 +8,7 @@
 
 #include "dataplane/core/bytes.h"
 #include "dataplane/core/node_impl.h"
+#include "dataplane/core/probe.h"
 
 /* Ending a transaction frees all that it buffered; a tick must not take long (P7). */
 #define EXPIRED_PER_TICK 256
@@ -79,6 +80,8 @@ int node_create(struct node **out, struct store *store, const struct node_config
 	memset(node, 0, sizeof(*node));
 	node->store = store;
 	node->config = *config;
+	node->telemetry = config->telemetry;
+	node->counters = node->telemetry ? node->telemetry->node : &node->own_counters;
 	if (node->config.deadline_ms == 0)
 		node->config.deadline_ms = ABAFT_TXN_DEADLINE_MS_DEFAULT;
 	node->next_instance = config->instance_seed ? config->instance_seed : 1;
@@ -90,11 +93,12 @@ int node_create(struct node **out, struct store *store, const struct node_config
 			   store->index.seed);
 	if (err)
 		goto free_txns;
-	err = fetch_init(&node->fetches, &store->mapper, &node->memory, &node->log,
-			 &node->counters);
+	err = fetch_init(&node->fetches, &store->mapper, &node->memory, &node->log, node->counters);
 	if (err)
 		goto free_outcomes;
+	node->fetches->telemetry = node->telemetry;
 	reclaim_init(&node->reclaim, store, config->worker, &node->memory);
+	node->reclaim.telemetry = node->telemetry;
 	node->fresh_bytes_max = (uint64_t)store->memory.spans_total * MEMORY_SPAN_BYTES /
 				ABAFT_TXNS_FRESH_SHARE / store->workers;
 	*out = node;
@@ -153,7 +157,7 @@ static void blocks_defer(struct node *node, const struct cache_block *out, uint3
 {
 	for (uint32_t i = 0; i < n; i++)
 		reclaim_block(&node->reclaim, out[i].block, out[i].bytes);
-	node->counters.cache_evictions += n;
+	node->counters->cache_evictions += n;
 }
 
 /* Values leave while our shard is over its bound, and of the fullest one while memory is short: an
@@ -193,18 +197,25 @@ static bool evictions_wait(const struct node *node)
 	       cache_over(&node->store->cache, node->config.worker);
 }
 
+void node_end_early(struct node *node, struct txn *txn)
+{
+	telemetry_add(node->telemetry, HISTOGRAM_txn_life,
+		      (node->now.mono_us - txn->begin_us) * UINT64_C(1000));
+	txn_end(&node->txns, &node->memory, txn);
+}
+
 static void gauges(struct node *node)
 {
 	const struct cache *cache = &node->store->cache;
 
-	node->counters.cache_values = cache_values(cache, node->config.worker);
-	node->counters.cache_bytes = cache_bytes(cache, node->config.worker);
-	node->counters.versions_freed = node->reclaim.freed;
-	node->counters.versions_held = node->reclaim.held.count;
-	node->counters.txns_frozen = node->txns.frozen_ever;
-	node->counters.txns_open = node->txns.open;
-	node->counters.outcomes = node->outcomes.count;
-	node->counters.outcomes_evicted = node->outcomes.evicted;
+	node->counters->cache_values = cache_values(cache, node->config.worker);
+	node->counters->cache_bytes = cache_bytes(cache, node->config.worker);
+	node->counters->versions_freed = node->reclaim.freed;
+	node->counters->versions_held = node->reclaim.held.count;
+	node->counters->txns_frozen = node->txns.frozen_ever;
+	node->counters->txns_open = node->txns.open;
+	node->counters->outcomes = node->outcomes.count;
+	node->counters->outcomes_evicted = node->outcomes.evicted;
 }
 
 uint64_t node_tick(struct node *node)
@@ -214,8 +225,9 @@ uint64_t node_tick(struct node *node)
 	struct txn *txn;
 
 	while (expired < EXPIRED_PER_TICK && (txn = txn_expired(&node->txns, node->now.mono_us))) {
-		txn_end(&node->txns, &node->memory, txn);
-		node->counters.expired++;
+		PROBE(txn__expire, 3, txn->id, node->now.mono_us - txn->begin_us, 0);
+		node_end_early(node, txn);
+		node->counters->expired++;
 		expired++;
 	}
 	/* Not the era of the pass: what was read during it may be of a later one (R3). */
@@ -233,5 +245,5 @@ uint64_t node_tick(struct node *node)
 
 const struct node_counters *node_counters(const struct node *node)
 {
-	return &node->counters;
+	return node->counters;
 }

@@ -19,6 +19,7 @@
 
 struct node;
 struct store;
+struct telemetry;
 
 struct store_config {
 	uint32_t workers;      /* 1 to ABAFT_WORKERS_MAX */
@@ -34,14 +35,15 @@ struct store_config {
 };
 
 struct node_config {
-	uint32_t worker;	/* 0 to workers - 1 */
-	uint32_t origin;	/* names this worker in versions: node << 8 | worker */
-	uint32_t txns_max;	/* open transactions */
-	uint32_t outcomes_max;	/* outcomes remembered */
-	uint64_t window_ms;	/* ids older than this are refused */
-	uint64_t skew_ms;	/* ids further ahead than this are refused */
-	uint32_t deadline_ms;	/* default life of a transaction after its last packet */
-	uint64_t instance_seed; /* random: first transaction instance of this run */
+	uint32_t worker;	     /* 0 to workers - 1 */
+	uint32_t origin;	     /* names this worker in versions: node << 8 | worker */
+	uint32_t txns_max;	     /* open transactions */
+	uint32_t outcomes_max;	     /* outcomes remembered */
+	uint64_t window_ms;	     /* ids older than this are refused */
+	uint64_t skew_ms;	     /* ids further ahead than this are refused */
+	uint32_t deadline_ms;	     /* default life of a transaction after its last packet */
+	uint64_t instance_seed;	     /* random: first transaction instance of this run */
+	struct telemetry *telemetry; /* the worker's, or NULL: counters in memory of its own */
 };
 
 /* Allocates all the memory there will be. 0, -EINVAL or -ENOMEM. */

@@ -10,6 +10,7 @@
 #include "dataplane/core/reclaim.h"
 #include "dataplane/core/request.h"
 #include "dataplane/core/store.h"
+#include "dataplane/core/telemetry.h"
 #include "dataplane/core/txn.h"
 
 #define NODE_INFO_BYTES 8192
@@ -35,9 +36,10 @@ struct node {
 	struct node_log log;
 	struct fetch_table *fetches;
 	struct node_damage damage;
-	struct node_counters counters;
-	struct now now; /* of this pass */
-	uint64_t era;	/* of this pass */
+	struct node_counters *counters;
+	struct telemetry *telemetry; /* NULL: none */
+	struct now now;		     /* of this pass */
+	uint64_t era;		     /* of this pass */
 	uint64_t next_instance;
 	uint64_t flushed_us; /* when its free blocks last went back */
 	uint64_t durable;    /* highest sequence number told */
@@ -50,11 +52,14 @@ struct node {
 	uint32_t ahead_count;
 	struct ahead ahead[NODE_AHEAD_MAX];
 	char info_text[NODE_INFO_BYTES];
+	struct node_counters own_counters; /* where nobody gave us any */
 };
 
 /* commit.c: COMMIT of an OPEN transaction that wrote something, or its ABORT. 0: it is PENDING;
  * else the error to answer, and it is OPEN as before. */
 uint16_t commit_append(struct node *node, struct txn *txn);
 uint16_t abort_append(struct node *node, struct txn *txn);
+/* node.c: ends a transaction that its client did not end. */
+void node_end_early(struct node *node, struct txn *txn);
 
 #endif

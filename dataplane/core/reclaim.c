@@ -43,6 +43,8 @@
 #include <ck_stack.h>
 
 #include "dataplane/core/lock.h"
+#include "dataplane/core/probe.h"
+#include "dataplane/core/telemetry.h"
 
 #define ERA_US	       1000u
 #define IDLE_US	       10000u /* how soon an idle worker looks again */
@@ -262,6 +264,11 @@ static void block_free(struct reclaim *reclaim, struct reclaim_block *entry)
 /* The version is out of its chain. */
 static void version_defer(struct reclaim *reclaim, struct version *version)
 {
+	uint64_t era = atomic_load_explicit(&reclaim->store->era, memory_order_relaxed);
+	uint64_t lag_ns = (era - version->era) * ERA_US * UINT64_C(1000);
+
+	PROBE(version__reclaim, 3, version->number.time, version->bytes, lag_ns);
+	telemetry_add(reclaim->telemetry, HISTOGRAM_reclaim_lag, lag_ns);
 	version_commit_put(reclaim, version, true);
 	defer(reclaim, &version->epoch, DEFERRED_VERSION);
 	reclaim->freed++;

@@ -12,6 +12,8 @@
 #include "dataplane/core/store.h"
 #include "dataplane/core/version.h"
 
+struct telemetry;
+
 struct retired {
 	struct version *head, *tail;
 	uint64_t count;
@@ -33,13 +35,14 @@ struct reclaim {
 	struct store_slot *slot;
 	struct memory_cache *memory;
 	ck_epoch_record_t record;
-	struct retired queue; /* nearly in order of their era */
-	struct retired held;  /* past the low-water mark, but in a frozen interval */
-	struct retired kept;  /* tombstones that a checkpoint's walk still wants */
-	uint64_t held_era;    /* when `held` was last looked through */
-	uint64_t kept_era;    /* and `kept` */
-	uint64_t deferred;    /* unlinked, waiting for the epoch */
-	uint64_t freed;	      /* versions, ever */
+	struct retired queue;	     /* nearly in order of their era */
+	struct retired held;	     /* past the low-water mark, but in a frozen interval */
+	struct retired kept;	     /* tombstones that a checkpoint's walk still wants */
+	uint64_t held_era;	     /* when `held` was last looked through */
+	uint64_t kept_era;	     /* and `kept` */
+	uint64_t deferred;	     /* unlinked, waiting for the epoch */
+	uint64_t freed;		     /* versions, ever */
+	struct telemetry *telemetry; /* NULL: none */
 	struct reclaim_block *block_free;
 	uint32_t block_room; /* in `block_free` */
 	struct reclaim_block block[RECLAIM_BLOCKS];

@@ -9,6 +9,7 @@
 #ifndef ABAFT_CORE_TELEMETRY_H
 #define ABAFT_CORE_TELEMETRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,23 @@ struct telemetry {
 	/* The worker's last look at the clock, CLOCK_MONOTONIC: within a pass the core's time is
 	 * the pass's, which is too coarse for what takes microseconds. */
 	uint64_t now_ns;
+	/* What the core says of the transaction of the request that it executed, or told the
+	 * outcome of, last: when its first packet was executed, and whether this was its end. */
+	uint64_t begin_ns;
+	bool ended;
 };
+
+/* The counter of a wire operation; 0: of packets. */
+static inline struct op_counter *telemetry_op(struct telemetry *telemetry, uint8_t code)
+{
+	return (struct op_counter *)telemetry->ops + code;
+}
+
+/* An operation's or a packet's status that is not OK. */
+static inline void op_count_error(struct op_counter *counter, uint16_t status)
+{
+	((__u64 *)&counter->errors)[status - 1]++;
+}
 
 static inline void telemetry_add(struct telemetry *telemetry, enum histogram_name name,
 				 uint64_t number)

@@ -55,6 +55,7 @@ struct txn {
 	uint32_t fresh_bytes; /* of its, counted in the table's */
 	uint64_t deadline_us;
 	uint64_t begin_us;
+	uint64_t begin_ns; /* the same, as of telemetry.now_ns; 0 without telemetry */
 	uint64_t begin_era;
 	uint64_t cut;  /* last era whose commits it sees; UINT64_MAX while young */
 	uint64_t seen; /* highest version time it read */

@@ -37,6 +37,7 @@
 #include <abaft/limits.h>
 
 #include "dataplane/core/place.h"
+#include "dataplane/core/telemetry.h"
 #include "dataplane/log/format.h"
 #include "dataplane/log/logdev.h"
 #include "dataplane/log/reader.h"
@@ -59,6 +60,7 @@ struct group {
 	uint64_t offset;      /* in its segment */
 	uint64_t record_last; /* the highest sequence up to and with this group */
 	uint64_t since_us;    /* when it was given to the device */
+	uint64_t since_ns;    /* the same by telemetry.now_ns */
 	uint32_t segment;
 	uint32_t segment_blocks;
 	uint32_t room; /* bytes it may take, header included */
@@ -71,8 +73,9 @@ struct group {
 struct log {
 	struct logdev *dev;
 	struct segments *segments;
-	struct shelf *shelf;   /* NULL: none */
-	struct reader *reader; /* NULL: not on a shelf, so nothing can be read */
+	struct shelf *shelf;	     /* NULL: none */
+	struct reader *reader;	     /* NULL: not on a shelf, so nothing can be read */
+	struct telemetry *telemetry; /* NULL: none */
 	struct group groups[GROUPS];
 	uint8_t node_id[16];
 	uint32_t number;
@@ -293,6 +296,9 @@ static void write_group(struct log *log, uint16_t flags)
 	log->previous_crc = header->header_crc;
 	group->crc = header->header_crc;
 	group->since_us = log->now.mono_us;
+	group->since_ns = log->telemetry ? log->telemetry->now_ns : 0;
+	telemetry_add(log->telemetry, HISTOGRAM_log_group, group->records);
+	telemetry_add(log->telemetry, HISTOGRAM_log_depth, log->in_device);
 	group->record_last = record_before + group->records;
 	log->dev->ops->write(log->dev, &write);
 	log->submitted = sequence;
@@ -346,6 +352,9 @@ static void complete(struct log *log, const struct logdev_done *done)
 		return;
 	}
 	log->in_device--;
+	if (log->telemetry)
+		telemetry_add(log->telemetry, HISTOGRAM_log_device,
+			      log->telemetry->now_ns - group_of(log, done->tag)->since_ns);
 	if (done->result)
 		fail(log, done->result == -ENOSPC ? -EIO : done->result);
 	else
@@ -396,6 +405,20 @@ uint64_t log_poll(struct log *log)
 uint64_t log_durable(const struct log *log)
 {
 	return log->record_durable;
+}
+
+uint64_t log_given_ns(const struct log *log, uint64_t record)
+{
+	const struct group *found = NULL;
+
+	for (uint32_t i = 0; i < GROUPS; i++) {
+		const struct group *group = &log->groups[i];
+
+		if (group->done && group->record_last >= record &&
+		    (!found || group->record_last < found->record_last))
+			found = group;
+	}
+	return found ? found->since_ns : 0;
 }
 
 void log_mark(const struct log *log, struct log_mark *out)
@@ -608,6 +631,7 @@ int log_open_on(struct log **out, struct logdev *dev, const struct log_config *c
 	}
 	log->dev = dev;
 	log->shelf = config->shelf;
+	log->telemetry = config->telemetry;
 	log->number = config->number;
 	log->sync = config->sync;
 	log->dsync = config->dsync;

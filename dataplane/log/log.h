@@ -24,6 +24,7 @@
 
 struct log;
 struct logdev;
+struct telemetry;
 
 struct log_config {
 	const char *dir;	 /* data directory of the node; the log lives in dir/log-NNN */
@@ -34,6 +35,7 @@ struct log_config {
 	bool sync;		 /* false: benchmarks only, acknowledges without fdatasync */
 	bool dsync;		 /* each write is durable by itself instead of a sync behind it */
 	struct shelf *shelf;	 /* of all logs; NULL: never read from or cleaned, no bound */
+	struct telemetry *telemetry; /* its worker's, or NULL: no times are measured */
 	/* Takes no records and makes no segments: a log that is only read and cleaned. Of log.h's
 	 * calls only log_mark(), log_stats(), log_free_segment() and log_close() are for it. */
 	bool closed;
@@ -99,6 +101,9 @@ int log_error(const struct log *log);
 /* How long the oldest write has been in flight as of the last log_submit(); 0: less than
  * ABAFT_LOG_STALL_MS, or none is, or the log failed. */
 uint64_t log_stalled_us(const struct log *log);
+/* When the group of a record that has just become durable was given to the device, by
+ * telemetry.now_ns; 0: not known (any more). Until the next log_reserve(). */
+uint64_t log_given_ns(const struct log *log, uint64_t record);
 /* True when appended records are not yet durable. */
 bool log_busy(const struct log *log);
 /* Polls readable when a completion waits, of a write or a read: for an idle worker's sleep. */
