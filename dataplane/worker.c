@@ -19,18 +19,14 @@
 #include <string.h>
 #include <time.h>
 
-#include <abaft/error.h>
 #include <abaft/limits.h>
-#include <abaft/wire.h>
 
 #include "dataplane/core/node.h"
-#include "dataplane/damage.h"
 #include "dataplane/log/log.h"
-#include "dataplane/net/frame.h"
-#include "dataplane/net/host.h"
 #include "dataplane/net/port.h"
 #include "dataplane/net/steer_port.h"
 #include "dataplane/post.h"
+#include "dataplane/worker_impl.h"
 #include "dataplane/worker_info.h"
 #include "dataplane/xcore/handover.h"
 
@@ -50,341 +46,17 @@
 /* While others drain. */
 #define DRAIN_NAP_US  2000
 #define SLEEP_US_MAX  UINT64_C(60000000)
-#define TX_FRAMES     64
 /* Cold reads that have ended, taken at a time. */
 #define READS_DONE    64
-/* Requests taken from one peer in one pass. */
-#define BORROW_BURST  ABAFT_BURST
+/* The log's counters are copied for readers this often, and before each sleep. */
+#define PUBLISH_US    10000
 
-/* A request on its way: its frame, and in the frame's payload its answer. */
-struct slot {
-	struct slot *next;
-	struct frame frame;
-	struct frame_view view;
-	uint32_t home;
-	uint32_t answer_bytes; /* 0: release the frame */
-};
-
-struct worker {
-	struct worker_config config;
-	struct worker_counters counters;
-	struct slot *slots;
-	struct slot *free;
-	uint32_t slots_free;
-	uint32_t parked;   /* answers that wait for the log */
-	uint32_t fetching; /* requests that wait for values */
-	uint32_t lent;	   /* slots of ours with other workers */
-	uint64_t wake;	   /* workers to wake at the end of the pass */
-	uint64_t durable;
-	uint64_t now_us; /* monotonic, of this pass */
-	uint64_t start_us, work_us, yield_us, stop_us;
-	uint64_t tick_us; /* pause the core allows */
-	int log_error;
-	int log_no_room;
-	uint64_t log_stalled_us;
-	bool worked;
-	bool closed; /* refuses every request */
-	bool quiet;
-	bool drained;
-	struct damage damage;
-	uint32_t tx_count;
-	struct frame tx[TX_FRAMES];
-	uint8_t scratch[ABAFT_PACKET_BYTES_MAX];
-};
-
-static uint64_t clock_us(clockid_t clock)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
 	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
-static struct slot *slot_take(struct worker *w)
-{
-	struct slot *slot = w->free;
-
-	w->free = slot->next;
-	w->slots_free--;
-	return slot;
-}
-
-static void slot_free(struct worker *w, struct slot *slot)
-{
-	slot->next = w->free;
-	w->free = slot;
-	w->slots_free++;
-}
-
-static void tx_flush(struct worker *w)
-{
-	if (w->tx_count == 0)
-		return;
-	w->config.port->ops->tx(w->config.port, w->tx, w->tx_count);
-	w->tx_count = 0;
-}
-
-static void tx_push(struct worker *w, const struct frame *frame)
-{
-	w->tx[w->tx_count++] = *frame;
-	if (w->tx_count == TX_FRAMES)
-		tx_flush(w);
-}
-
-/* The slot is at home: its answer leaves, or its frame goes back to the port. */
-static void slot_send(struct worker *w, struct slot *slot)
-{
-	struct port *port = w->config.port;
-
-	if (slot->answer_bytes == 0) {
-		port->ops->release(port, &slot->frame);
-	} else if (frame_reply(&slot->frame, &slot->view, (uint16_t)slot->answer_bytes) != 0) {
-		w->counters.drop_frame++;
-		port->ops->release(port, &slot->frame);
-	} else {
-		w->counters.answers++;
-		tx_push(w, &slot->frame);
-	}
-	slot_free(w, slot);
-}
-
-static void slot_finish(struct worker *w, struct slot *slot)
-{
-	uint32_t home = slot->home;
-
-	if (home == w->config.number) {
-		slot_send(w, slot);
-		return;
-	}
-	handover_give_back(w->config.handover, w->config.number, home, slot);
-	w->wake |= UINT64_C(1) << home; /* the slot is no longer ours to read */
-}
-
-static uint8_t *slot_payload(const struct slot *slot)
-{
-	return slot->frame.data + slot->view.payload;
-}
-
-/* Refuses the whole request before the core executes anything of it. */
-static void slot_refuse(struct worker *w, struct slot *slot, enum abaft_error status)
-{
-	uint32_t bytes = 0;
-
-	if (!node_refuse(slot_payload(slot), slot->view.payload_len, w->scratch, &bytes,
-			 (uint16_t)status, w->config.workers))
-		bytes = 0;
-	slot->answer_bytes = bytes;
-	memcpy(slot_payload(slot), w->scratch, bytes);
-	slot_finish(w, slot);
-}
-
-/* The first time, or once more when its values are here: until then it stays in its frame. */
-static void slot_run(struct worker *w, struct slot *slot)
-{
-	uint32_t bytes = 0;
-	enum node_verdict verdict = node_execute(w->config.node, slot_payload(slot),
-						 slot->view.payload_len, w->scratch, &bytes, slot);
-
-	if (verdict == NODE_FETCH) {
-		w->fetching++;
-		return;
-	}
-	if (verdict == NODE_DROP)
-		bytes = 0;
-	slot->answer_bytes = bytes;
-	memcpy(slot_payload(slot), w->scratch, bytes);
-	if (verdict == NODE_WAIT)
-		w->parked++;
-	else
-		slot_finish(w, slot);
-}
-
-/* A request that is ours. */
-static void slot_execute(struct worker *w, struct slot *slot)
-{
-	w->worked = true;
-	w->counters.requests++;
-	if (w->closed)
-		slot_refuse(w, slot, ABAFT_STOPPING);
-	else
-		slot_run(w, slot);
-}
-
-/* node_again_fn */
-static void slot_again(void *arg, void *token)
-{
-	struct worker *w = arg;
-
-	w->worked = true;
-	w->fetching--;
-	slot_run(w, token);
-}
-
-/* Runs a request of our port or hands it to its owner. */
-static void slot_route(struct worker *w, struct slot *slot)
-{
-	const struct abaft_wire_header *header = (const void *)slot_payload(slot);
-	uint32_t owner = w->config.number;
-
-	/* What is too short to have an owner is refused, and counted, by our own core. */
-	if (slot->view.payload_len >= sizeof(*header))
-		owner = node_owner(header->txn, w->config.workers);
-	if (owner == w->config.number || w->closed) {
-		slot_execute(w, slot);
-		return;
-	}
-	if (!handover_lend(w->config.handover, w->config.number, owner, slot)) {
-		w->counters.handover_full++;
-		slot_refuse(w, slot, ABAFT_BUSY);
-		return;
-	}
-	w->lent++;
-	w->counters.handed_over++;
-	w->wake |= UINT64_C(1) << owner;
-}
-
-/* A frame that is no request of ours: answered for the host, or dropped with its reason. */
-static void frame_other(struct worker *w, struct frame *frame, enum frame_result result)
-{
-	struct port *port = w->config.port;
-	enum host_result answered = HOST_NONE;
-
-	if (port->owns_device && w->config.host != NULL)
-		answered = host_answer(w->config.host, frame);
-	if (answered == HOST_ARP)
-		w->counters.arp++;
-	else if (answered == HOST_ND)
-		w->counters.nd++;
-	else if (answered == HOST_ECHO)
-		w->counters.echo++;
-	else if (result == FRAME_CUT)
-		w->counters.drop_frame++;
-	else if (result == FRAME_BAD_CHECKSUM)
-		w->counters.drop_checksum++;
-	else
-		w->counters.drop_not_ours++;
-	if (answered == HOST_NONE)
-		port->ops->release(port, frame);
-	else
-		tx_push(w, frame);
-}
-
-/* Passes on to the host part, or drops, what steering keeps from the core: as the kernel would. */
-static bool steered_away(struct worker *w, struct frame *frame)
-{
-	enum steer_verdict verdict;
-
-	if (w->config.steer == NULL)
-		return false;
-	verdict = steer_port_decide(w->config.steer, frame);
-	if (verdict == STEER_redirected)
-		return false;
-	if (steer_drops(verdict))
-		w->config.port->ops->release(w->config.port, frame);
-	else
-		frame_other(w, frame, FRAME_NOT_OURS);
-	return true;
-}
-
-static bool port_is_ours(const struct worker *w, const struct frame_view *view)
-{
-	return view->port_to >= w->config.udp_port &&
-	       view->port_to - w->config.udp_port < (int)w->config.workers;
-}
-
-static void receive(struct worker *w)
-{
-	struct port *port = w->config.port;
-	struct frame frames[ABAFT_BURST];
-	struct slot *burst[ABAFT_BURST];
-	uint32_t room = w->slots_free < ABAFT_BURST ? w->slots_free : ABAFT_BURST;
-	unsigned int count, requests = 0;
-
-	count = port->ops->rx(port, frames, room);
-	w->counters.frames += count;
-	w->worked |= count != 0;
-	for (unsigned int i = 0; i < count; i++)
-		__builtin_prefetch(frames[i].data);
-	for (unsigned int i = 0; i < count; i++) {
-		struct slot *slot;
-		enum frame_result result;
-
-		if (steered_away(w, &frames[i]))
-			continue;
-		slot = slot_take(w);
-		result = frame_parse(&frames[i], port->local_senders, &slot->view);
-
-		if (result == FRAME_OK && !port_is_ours(w, &slot->view))
-			result = FRAME_NOT_OURS;
-		/* Any answer fits, or nothing is executed. */
-		if (result == FRAME_OK &&
-		    frame_reply_room(&frames[i], &slot->view) < ABAFT_PACKET_BYTES_MAX)
-			result = FRAME_CUT;
-		if (result != FRAME_OK) {
-			frame_other(w, &frames[i], result);
-			slot_free(w, slot);
-			continue;
-		}
-		slot->frame = frames[i];
-		slot->home = w->config.number;
-		burst[requests++] = slot;
-	}
-	for (unsigned int i = 0; i < requests; i++)
-		node_ahead(w->config.node, slot_payload(burst[i]), burst[i]->view.payload_len);
-	node_ahead_run(w->config.node);
-	for (unsigned int i = 0; i < requests; i++)
-		slot_route(w, burst[i]);
-}
-
-/* As receive() does with the own port's: the whole burst's keys first, then one by one. */
-static void borrow(struct worker *w, uint32_t peer)
-{
-	struct slot *burst[BORROW_BURST];
-	uint32_t count = 0;
-
-	while (count < BORROW_BURST) {
-		struct slot *slot = handover_borrow(w->config.handover, w->config.number, peer);
-
-		if (slot == NULL)
-			break;
-		burst[count++] = slot;
-		node_ahead(w->config.node, slot_payload(slot), slot->view.payload_len);
-	}
-	if (count == 0)
-		return;
-	node_ahead_run(w->config.node);
-	for (uint32_t i = 0; i < count; i++)
-		slot_execute(w, burst[i]);
-}
-
-static void serve_peers(struct worker *w)
-{
-	struct handover *handover = w->config.handover;
-	uint32_t self = w->config.number;
-	struct slot *slot;
-
-	for (uint32_t peer = 0; peer < w->config.workers; peer++) {
-		if (peer == self)
-			continue;
-		borrow(w, peer);
-		while (w->lent != 0 && (slot = handover_take_back(handover, self, peer)) != NULL) {
-			w->lent--;
-			w->worked = true;
-			slot_send(w, slot);
-		}
-	}
-}
-
-/* node_done_fn: the result of a parked commit is known. */
-static void commit_done(void *arg, void *token, const uint8_t *result, uint32_t at, uint32_t bytes)
-{
-	struct worker *w = arg;
-	struct slot *slot = token;
-
-	if (slot->answer_bytes >= bytes && at <= slot->answer_bytes - bytes)
-		memcpy(slot_payload(slot) + at, result, bytes);
-	w->parked--;
-	slot_finish(w, slot);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 static void note_log_error(struct worker *w, int err)
@@ -409,19 +81,21 @@ static void serve_reads(struct worker *w)
 			node_read_done(w->config.node, done[i].tag, done[i].result);
 		w->worked |= count != 0;
 	} while (count == READS_DONE);
-	node_fetched(w->config.node, slot_again, w);
+	node_fetched(w->config.node, worker_slot_again, w);
 	damage_publish(&w->damage, node_damage(w->config.node));
 }
 
 static void serve_log(struct worker *w, struct now now)
 {
-	uint64_t durable = log_poll(w->config.log);
+	uint64_t durable, seen_ns = worker_look(w);
 	int err;
 
+	durable = log_poll(w->config.log);
 	if (durable != w->durable) {
 		w->durable = durable;
+		w->durable_ns = seen_ns;
 		w->worked = true;
-		node_durable(w->config.node, durable, commit_done, w);
+		node_durable(w->config.node, durable, worker_commit_done, w);
 	}
 	serve_reads(w);
 	if (w->config.post != NULL && post_serve(w->config.post, w->config.node, w->config.log))
@@ -431,29 +105,65 @@ static void serve_log(struct worker *w, struct now now)
 		note_log_error(w, err);
 	ck_pr_store_64(&w->log_stalled_us, log_stalled_us(w->config.log));
 	/* Full is not failed: what was taken still becomes durable. */
-	if (err != 0 && err != -ENOSPC && w->parked != 0)
-		node_log_failed(w->config.node, commit_done, w);
+	if (err != 0 && err != -ENOSPC && w->parked != 0) {
+		w->durable_ns = 0;
+		node_log_failed(w->config.node, worker_commit_done, w);
+	}
 	log_submit(w->config.log, now);
+}
+
+/* For readers of the maps: what the log counts for itself. */
+static void publish(struct worker *w)
+{
+	struct log_counters *out = w->telemetry->log;
+	struct log_stats stats;
+
+	log_stats(w->config.log, &stats);
+	w->publish_us = w->now_us;
+	*out = (struct log_counters){
+		.records = stats.records,
+		.record_bytes = stats.record_bytes,
+		.groups = stats.groups,
+		.group_bytes = stats.group_bytes,
+		.segments = stats.segments,
+		.recycled = stats.recycled,
+		.reads = stats.reads,
+		.read_bytes = stats.read_bytes,
+		.device_reads = stats.device_reads,
+		.read_errors = stats.read_errors,
+		.stalled_us = stats.stalled_us,
+		.error = (__u64)(w->log_error < 0 ? -w->log_error : 0),
+		.no_room = (__u64)(stats.no_room < 0 ? -stats.no_room : 0),
+	};
+}
+
+static uint64_t pass(struct worker *w, struct now now)
+{
+	w->now_us = now.mono_us;
+	w->unix_us = now.wall_us;
+	if (w->start_us == 0)
+		w->start_us = w->work_us = now.mono_us;
+	w->worked = false;
+	w->counters->passes++;
+	node_pass_begin(w->config.node, now);
+	if (w->config.port != NULL)
+		worker_receive(w);
+	worker_serve_peers(w);
+	serve_log(w, now);
+	w->tick_us = node_tick(w->config.node);
+	worker_tx_flush(w);
+	node_pass_end(w->config.node);
+	handover_wake(w->config.handover, w->wake);
+	w->wake = 0;
+	if (w->telemetry != NULL && w->now_us - w->publish_us >= PUBLISH_US)
+		publish(w);
+	return w->worked || log_busy(w->config.log) || w->fetching != 0 ? 0 : w->tick_us;
 }
 
 uint64_t worker_pass(struct worker *w, struct now now)
 {
-	w->now_us = now.mono_us;
-	if (w->start_us == 0)
-		w->start_us = w->work_us = now.mono_us;
-	w->worked = false;
-	w->counters.passes++;
-	node_pass_begin(w->config.node, now);
-	if (w->config.port != NULL)
-		receive(w);
-	serve_peers(w);
-	serve_log(w, now);
-	w->tick_us = node_tick(w->config.node);
-	tx_flush(w);
-	node_pass_end(w->config.node);
-	handover_wake(w->config.handover, w->wake);
-	w->wake = 0;
-	return w->worked || log_busy(w->config.log) || w->fetching != 0 ? 0 : w->tick_us;
+	clock_begin(&w->clock, now.mono_us * 1000);
+	return pass(w, now);
 }
 
 /* How long poll() may wait. */
@@ -486,7 +196,9 @@ static void sleep_now(struct worker *w)
 
 	if (us == 0 || !handover_sleep_begin(w->config.handover, w->config.number))
 		return;
-	w->counters.sleeps++;
+	w->counters->sleeps++;
+	if (w->telemetry != NULL)
+		publish(w);
 	/* Whatever woke us, the next pass looks at everything. */
 	(void)ppoll(fds, 3, &ts, NULL);
 	handover_sleep_end(w->config.handover, w->config.number);
@@ -559,10 +271,11 @@ bool worker_stopped(struct worker *w)
 int worker_run(struct worker *w)
 {
 	while (!worker_stopped(w)) {
-		struct now now = {.wall_us = clock_us(CLOCK_REALTIME),
-				  .mono_us = clock_us(CLOCK_MONOTONIC)};
+		uint64_t mono_ns = clock_ns(CLOCK_MONOTONIC);
 
-		(void)worker_pass(w, now);
+		clock_begin(&w->clock, mono_ns);
+		(void)pass(w, (struct now){.wall_us = clock_ns(CLOCK_REALTIME) / 1000,
+					   .mono_us = mono_ns / 1000});
 		idle(w);
 	}
 	return ck_pr_load_32(&w->config.group->drained) == w->config.workers ? 0 : -ETIMEDOUT;
@@ -587,10 +300,11 @@ static uint8_t *lend_reserve(void *worker, uint32_t bytes)
 
 static uint64_t lend_append(void *worker, uint32_t bytes, uint8_t type, uint64_t *place)
 {
-	uint64_t seq = log_append(log_of(worker), bytes, type);
+	struct worker *w = worker;
 
+	w->record = log_append(log_of(worker), bytes, type);
 	*place = log_place(log_of(worker));
-	return seq;
+	return w->record;
 }
 
 static int lend_error(void *worker)
@@ -626,7 +340,7 @@ static uint32_t info(void *arg, char *text, uint32_t text_bytes)
 		.log_error = w->log_error,
 		.more = w->config.more,
 		.more_arg = w->config.more_arg,
-		.counters = &w->counters,
+		.counters = w->counters,
 		.node = node_counters(w->config.node),
 		.steer = w->config.steer == NULL ? NULL : steer_port_counters(w->config.steer),
 	};
@@ -642,20 +356,24 @@ int worker_create(struct worker **out, const struct worker_config *config)
 				.error = lend_error,
 				.read = lend_read};
 	uint32_t slots = ABAFT_COMMITS_PENDING_MAX + ABAFT_FETCH_WAITERS_MAX + ABAFT_BURST +
-			 (config->workers - 1) * (ABAFT_HANDOVER_RING - 1);
-	struct worker *w = calloc(1, sizeof(*w));
+			 WORKER_TX_FRAMES + (config->workers - 1) * (ABAFT_HANDOVER_RING - 1);
+	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
 
 	if (w == NULL)
 		return -ENOMEM;
+	memset(w, 0, sizeof(*w));
 	w->config = *config;
+	w->telemetry = config->telemetry;
+	w->counters = w->telemetry == NULL ? &w->own_counters : w->telemetry->worker;
+	clock_init(&w->clock, config->ticks);
 	lent.log = w;
 	w->slots = config->port == NULL ? NULL : calloc(slots, sizeof(*w->slots));
 	if (config->port != NULL && w->slots == NULL) {
 		free(w);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; w->slots != NULL && i < slots; i++)
-		slot_free(w, &w->slots[i]);
+	if (w->slots != NULL)
+		worker_slots_init(w, slots);
 	w->durable = log_durable(config->log);
 	node_attach_log(config->node, &lent);
 	node_set_info(config->node, info, w);
@@ -673,7 +391,7 @@ void worker_destroy(struct worker *w)
 
 const struct worker_counters *worker_counters(const struct worker *w)
 {
-	return &w->counters;
+	return w->counters;
 }
 
 bool worker_damage(const struct worker *w, struct node_damage *out)

@@ -12,8 +12,9 @@
  *      It travels in a slot; a slot lent to another worker always comes back (handover.h I2, I3).
  *  I2. Slots never run out in mid-burst: a worker holds at most ABAFT_COMMITS_PENDING_MAX parked
  *      answers of its own and ABAFT_FETCH_WAITERS_MAX requests that wait for values (the core
- *      answers BUSY beyond), what it lent (bounded by the rings), and one burst; that many slots
- *      are made, and a burst takes no more frames than slots are free.
+ *      answers BUSY beyond), what it lent (bounded by the rings), one burst, and the answers that
+ *      the port is given next; that many slots are made, and a burst takes no more frames than
+ *      slots are free.
  *  I3. The store is touched only between node_pass_begin() and node_pass_end(); a sleeping worker
  *      is outside of a pass.
  *  I4. A worker that has said it is drained has nothing parked, nothing in its log's flight
@@ -42,6 +43,7 @@ struct log;
 struct handover;
 struct host;
 struct steer_port;
+struct telemetry;
 
 /* After this long in the drain a worker gives up: the log's device does not answer any more. */
 #define WORKER_DRAIN_MS_MAX 10000
@@ -69,11 +71,13 @@ struct worker_config {
 	struct handover *handover;
 	struct post *post; /* the keeper's questions, or NULL */
 	struct worker_group *group;
-	const char *version; /* of the program, for INFO; must outlive the worker */
+	struct telemetry *telemetry; /* its slots, the node's and log's too; NULL: counters only */
+	const char *version;	     /* of the program, for INFO; must outlive the worker */
 	/* Further lines of this worker's INFO (worker_info.h), from its thread; or NULL. */
 	void (*more)(void *arg, struct info_text *text);
 	void *more_arg;
 	bool poll;  /* never sleep */
+	bool ticks; /* the time within a pass goes on; no: it is the pass's (simulations) */
 	bool yield; /* a shared core: while a log writes, let others run every 20 us */
 };
 

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* timeline.c - see timeline.h. */
+#include "dataplane/timeline.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include <abaft/wire.h>
+
+#include "dataplane/core/bytes.h"
+#include "dataplane/core/probe.h"
+
+/* What the XDP program says is believed up to this age: older is another boot's, or nonsense. */
+#define ARRIVAL_NS_MAX UINT64_C(60000000000)
+
+/* From one moment to a later one; clocks of two cores may differ by a few ns. */
+static uint64_t between(uint64_t from_ns, uint64_t to_ns)
+{
+	return from_ns != 0 && to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
+/* When the node first knew of it. */
+static uint64_t came_ns(const struct timeline *line)
+{
+	return line->arrival_ns != 0 ? line->arrival_ns : line->received_ns;
+}
+
+void timeline_received(struct timeline *line, uint64_t now_ns, uint64_t arrival_ns,
+		       uint32_t request_bytes)
+{
+	*line = (struct timeline){.received_ns = now_ns, .request_bytes = request_bytes};
+	if (arrival_ns != 0 && arrival_ns <= now_ns && now_ns - arrival_ns < ARRIVAL_NS_MAX)
+		line->arrival_ns = arrival_ns;
+}
+
+void timeline_borrowed(const struct timeline *line, struct telemetry *telemetry)
+{
+	if (telemetry != NULL)
+		telemetry_add(telemetry, HISTOGRAM_handover,
+			      between(line->received_ns, telemetry->now_ns));
+}
+
+void timeline_executed(struct timeline *line, struct telemetry *telemetry, uint64_t begun_ns)
+{
+	uint64_t service_ns = telemetry->now_ns - begun_ns;
+
+	/* Once for each request: the first time. */
+	if (line->executed_ns == 0 && line->parked_ns == 0 && line->arrival_ns != 0)
+		telemetry_add(telemetry, HISTOGRAM_arrival, between(line->arrival_ns, begun_ns));
+	telemetry_add(telemetry, HISTOGRAM_service, service_ns);
+	line->service_ns += service_ns;
+	line->executed_ns = line->answered_ns = telemetry->now_ns;
+	line->begin_ns = telemetry->begin_ns;
+	line->ended = telemetry->ended;
+	if (line->ended)
+		telemetry_add(telemetry, HISTOGRAM_txn_life,
+			      between(line->begin_ns, telemetry->now_ns));
+}
+
+void timeline_parked(struct timeline *line, const struct telemetry *telemetry)
+{
+	if (telemetry != NULL)
+		line->parked_ns = telemetry->now_ns;
+}
+
+void timeline_again(struct timeline *line, const struct telemetry *telemetry)
+{
+	if (telemetry != NULL)
+		line->fetch_ns += between(line->parked_ns, telemetry->now_ns);
+}
+
+void timeline_durable(struct timeline *line, struct telemetry *telemetry, uint64_t durable_ns)
+{
+	line->durable_ns = durable_ns;
+	line->begin_ns = telemetry->begin_ns;
+	line->ended = true;
+	line->answered_ns = telemetry->now_ns;
+	telemetry_add(telemetry, HISTOGRAM_commit_durable, between(line->executed_ns, durable_ns));
+	telemetry_add(telemetry, HISTOGRAM_txn_life, between(line->begin_ns, durable_ns));
+}
+
+bool timeline_is_slow(const struct timeline *line, const struct telemetry *telemetry)
+{
+	return between(came_ns(line), telemetry->now_ns) > telemetry->slow->threshold_ns;
+}
+
+static void fill_phases(struct slow_phases *phase, const struct timeline *line, uint64_t sent_ns)
+{
+	uint64_t came = came_ns(line);
+	uint64_t begun = line->executed_ns - line->service_ns - line->fetch_ns;
+	uint64_t given = line->given_ns != 0 ? line->given_ns : line->executed_ns;
+
+	phase->open = between(line->begin_ns, came);
+	phase->arrival = between(came, begun);
+	phase->fetch = line->fetch_ns;
+	phase->service = line->service_ns;
+	if (line->durable_ns != 0) {
+		phase->log_wait = between(line->executed_ns, given);
+		phase->device = between(given, line->durable_ns);
+		phase->publish = between(line->durable_ns, line->answered_ns);
+	}
+	phase->reply = between(line->answered_ns, sent_ns);
+}
+
+/*
+ * The entry's sequence is 0 while it is being written, and each reader looks at it before and after
+ * it copies: the first store is kept before the others by the fence, and the last one behind them
+ * by its release. Pairs with scrape_slow() in telemetry/.
+ */
+static void slow_add(struct slow_txns *slow, const struct slow_txn *txn)
+{
+	uint64_t sequence = slow->written + 1;
+	struct slow_txn *entry = &slow->entry[sequence % SLOW_TXNS];
+
+	__atomic_store_n(&entry->sequence, 0, __ATOMIC_RELAXED);
+	atomic_thread_fence(memory_order_release);
+	memcpy((uint8_t *)entry + sizeof(entry->sequence),
+	       (const uint8_t *)txn + sizeof(txn->sequence), sizeof(*txn) - sizeof(txn->sequence));
+	__atomic_store_n(&entry->sequence, sequence, __ATOMIC_RELEASE);
+	__atomic_store_n(&slow->written, sequence, __ATOMIC_RELEASE);
+}
+
+static void note_slow(const struct timeline *line, struct telemetry *telemetry,
+		      const uint8_t *answer, uint32_t answer_bytes, uint64_t unix_us)
+{
+	const struct abaft_wire_header *header = (const void *)answer;
+	struct slow_txn txn = {.unix_us = unix_us,
+			       .worker = line->owner,
+			       .step = load_le16(header->step),
+			       .attempt = load_le16(header->attempt),
+			       .ops = load_le16(header->ops),
+			       .status = load_le16(header->status),
+			       .request_bytes = line->request_bytes,
+			       .answer_bytes = answer_bytes,
+			       .ended = line->ended};
+
+	memcpy(txn.id, header->txn, sizeof(txn.id));
+	fill_phases(&txn.phase_ns, line, telemetry->now_ns);
+	slow_add(telemetry->slow, &txn);
+}
+
+void timeline_sent(const struct timeline *line, struct telemetry *telemetry, const uint8_t *answer,
+		   uint32_t answer_bytes, uint64_t unix_us)
+{
+	if (line->durable_ns != 0)
+		telemetry_add(telemetry, HISTOGRAM_durable_ack,
+			      between(line->durable_ns, telemetry->now_ns));
+	if (timeline_is_slow(line, telemetry))
+		note_slow(line, telemetry, answer, answer_bytes, unix_us);
+	if (line->ended)
+		PROBE(txn__ack, 4, ((const struct abaft_wire_header *)(const void *)answer)->txn,
+		      load_le16(((const struct abaft_wire_header *)(const void *)answer)->status),
+		      between(line->executed_ns, telemetry->now_ns), line->owner);
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker_slots.c - the way of a request through a worker: from the port into a slot, to its owner,
+ * through the core, and as an answer back to the port. worker.c's pass calls it; I1 and I2 are
+ * worker.h's.
+ */
+#include <string.h>
+
+#include <abaft/error.h>
+#include <abaft/limits.h>
+#include <abaft/wire.h>
+
+#include "dataplane/core/node.h"
+#include "dataplane/core/probe.h"
+#include "dataplane/log/log.h"
+#include "dataplane/net/host.h"
+#include "dataplane/net/port.h"
+#include "dataplane/net/steer_port.h"
+#include "dataplane/worker_impl.h"
+#include "dataplane/xcore/handover.h"
+
+/* Requests taken from one peer in one pass. */
+#define BORROW_BURST ABAFT_BURST
+
+/* A look at the clock, for all that is measured from here on; 0 if nothing is. */
+uint64_t worker_look(struct worker *w)
+{
+	if (w->telemetry == NULL)
+		return 0;
+	w->telemetry->now_ns = clock_now_ns(&w->clock);
+	return w->telemetry->now_ns;
+}
+
+/* The time of the last look. */
+static uint64_t last_look(const struct worker *w)
+{
+	return w->telemetry == NULL ? 0 : w->telemetry->now_ns;
+}
+
+static struct slot *slot_take(struct worker *w)
+{
+	struct slot *slot = w->free;
+
+	w->free = slot->next;
+	w->slots_free--;
+	return slot;
+}
+
+static uint8_t *slot_payload(const struct slot *slot)
+{
+	return slot->frame.data + slot->view.payload;
+}
+
+static void slot_free(struct worker *w, struct slot *slot)
+{
+	slot->next = w->free;
+	w->free = slot;
+	w->slots_free++;
+}
+
+/* Before the frames are the port's. */
+static void tx_note(struct worker *w)
+{
+	worker_look(w);
+	for (uint32_t i = 0; i < w->tx_count; i++) {
+		const struct slot *slot = w->tx_slot[i];
+
+		if (slot != NULL)
+			timeline_sent(&slot->line, w->telemetry, slot_payload(slot),
+				      slot->answer_bytes, w->unix_us);
+	}
+}
+
+void worker_tx_flush(struct worker *w)
+{
+	if (w->tx_count == 0)
+		return;
+	if (w->telemetry != NULL)
+		tx_note(w);
+	w->config.port->ops->tx(w->config.port, w->tx, w->tx_count);
+	for (uint32_t i = 0; i < w->tx_count; i++)
+		if (w->tx_slot[i] != NULL)
+			slot_free(w, w->tx_slot[i]);
+	w->tx_count = 0;
+}
+
+/* The slot is free when its frame has left. */
+static void tx_push(struct worker *w, const struct frame *frame, struct slot *slot)
+{
+	w->tx_slot[w->tx_count] = slot;
+	w->tx[w->tx_count++] = *frame;
+	if (w->tx_count == WORKER_TX_FRAMES)
+		worker_tx_flush(w);
+}
+
+/* The slot is at home: its answer leaves, or its frame goes back to the port. */
+static void slot_send(struct worker *w, struct slot *slot)
+{
+	struct port *port = w->config.port;
+
+	if (slot->answer_bytes == 0) {
+		port->ops->release(port, &slot->frame);
+	} else if (frame_reply(&slot->frame, &slot->view, (uint16_t)slot->answer_bytes) != 0) {
+		w->counters->drop_frame++;
+		port->ops->release(port, &slot->frame);
+	} else {
+		w->counters->answers++;
+		tx_push(w, &slot->frame, slot);
+		return;
+	}
+	slot_free(w, slot);
+}
+
+static void slot_finish(struct worker *w, struct slot *slot)
+{
+	uint32_t home = slot->home;
+
+	if (home == w->config.number) {
+		slot_send(w, slot);
+		return;
+	}
+	handover_give_back(w->config.handover, w->config.number, home, slot);
+	w->wake |= UINT64_C(1) << home; /* the slot is no longer ours to read */
+}
+
+/* Refuses the whole request before the core executes anything of it. */
+static void slot_refuse(struct worker *w, struct slot *slot, enum abaft_error status)
+{
+	uint32_t bytes = 0;
+
+	if (!node_refuse(slot_payload(slot), slot->view.payload_len, w->scratch, &bytes,
+			 (uint16_t)status, w->config.workers))
+		bytes = 0;
+	slot->answer_bytes = bytes;
+	memcpy(slot_payload(slot), w->scratch, bytes);
+	slot_finish(w, slot);
+}
+
+/* The first time, or once more when its values are here: until then it stays in its frame. */
+static void slot_run(struct worker *w, struct slot *slot)
+{
+	uint64_t begun_ns = last_look(w);
+	uint32_t bytes = 0;
+	enum node_verdict verdict = node_execute(w->config.node, slot_payload(slot),
+						 slot->view.payload_len, w->scratch, &bytes, slot);
+
+	if (worker_look(w) != 0)
+		timeline_executed(&slot->line, w->telemetry, begun_ns);
+	slot->line.owner = w->config.number;
+	if (verdict == NODE_FETCH) {
+		timeline_parked(&slot->line, w->telemetry);
+		w->fetching++;
+		return;
+	}
+	if (verdict == NODE_DROP)
+		bytes = 0;
+	slot->answer_bytes = bytes;
+	memcpy(slot_payload(slot), w->scratch, bytes);
+	slot->line.record = w->record;
+	if (verdict == NODE_WAIT)
+		w->parked++;
+	else
+		slot_finish(w, slot);
+}
+
+/* A request that is ours. */
+static void slot_execute(struct worker *w, struct slot *slot)
+{
+	w->worked = true;
+	w->counters->requests++;
+	if (w->closed)
+		slot_refuse(w, slot, ABAFT_STOPPING);
+	else
+		slot_run(w, slot);
+}
+
+/* node_again_fn */
+void worker_slot_again(void *arg, void *token)
+{
+	struct worker *w = arg;
+
+	w->worked = true;
+	w->fetching--;
+	timeline_again(&((struct slot *)token)->line, w->telemetry);
+	slot_run(w, token);
+}
+
+/* Runs a request of our port or hands it to its owner. */
+static void slot_route(struct worker *w, struct slot *slot)
+{
+	const struct abaft_wire_header *header = (const void *)slot_payload(slot);
+	uint32_t owner = w->config.number;
+
+	/* What is too short to have an owner is refused, and counted, by our own core. */
+	if (slot->view.payload_len >= sizeof(*header))
+		owner = node_owner(header->txn, w->config.workers);
+	if (owner == w->config.number || w->closed) {
+		slot_execute(w, slot);
+		return;
+	}
+	if (!handover_lend(w->config.handover, w->config.number, owner, slot)) {
+		w->counters->handover_full++;
+		slot_refuse(w, slot, ABAFT_BUSY);
+		return;
+	}
+	PROBE(txn__handover, 3, header->txn, w->config.number, owner);
+	w->lent++;
+	w->counters->handed_over++;
+	w->wake |= UINT64_C(1) << owner;
+}
+
+/* A frame that is no request of ours: answered for the host, or dropped with its reason. */
+static void frame_other(struct worker *w, struct frame *frame, enum frame_result result)
+{
+	struct port *port = w->config.port;
+	enum host_result answered = HOST_NONE;
+
+	if (port->owns_device && w->config.host != NULL)
+		answered = host_answer(w->config.host, frame);
+	if (answered == HOST_ARP)
+		w->counters->arp++;
+	else if (answered == HOST_ND)
+		w->counters->nd++;
+	else if (answered == HOST_ECHO)
+		w->counters->echo++;
+	else if (result == FRAME_CUT)
+		w->counters->drop_frame++;
+	else if (result == FRAME_BAD_CHECKSUM)
+		w->counters->drop_checksum++;
+	else
+		w->counters->drop_not_ours++;
+	if (answered == HOST_NONE)
+		port->ops->release(port, frame);
+	else
+		tx_push(w, frame, NULL);
+}
+
+/* Passes on to the host part, or drops, what steering keeps from the core: as the kernel would. */
+static bool steered_away(struct worker *w, struct frame *frame)
+{
+	enum steer_verdict verdict;
+
+	if (w->config.steer == NULL)
+		return false;
+	verdict = steer_port_decide(w->config.steer, frame);
+	if (verdict == STEER_redirected)
+		return false;
+	if (steer_drops(verdict))
+		w->config.port->ops->release(w->config.port, frame);
+	else
+		frame_other(w, frame, FRAME_NOT_OURS);
+	return true;
+}
+
+static bool port_is_ours(const struct worker *w, const struct frame_view *view)
+{
+	return view->port_to >= w->config.udp_port &&
+	       view->port_to - w->config.udp_port < (int)w->config.workers;
+}
+
+void worker_receive(struct worker *w)
+{
+	struct port *port = w->config.port;
+	struct frame frames[ABAFT_BURST];
+	struct slot *burst[ABAFT_BURST];
+	uint32_t room = w->slots_free < ABAFT_BURST ? w->slots_free : ABAFT_BURST;
+	unsigned int count, requests = 0;
+	uint64_t received_ns;
+
+	count = port->ops->rx(port, frames, room);
+	if (count == 0)
+		return;
+	received_ns = worker_look(w);
+	w->counters->frames += count;
+	w->worked = true;
+	for (unsigned int i = 0; i < count; i++)
+		__builtin_prefetch(frames[i].data);
+	for (unsigned int i = 0; i < count; i++) {
+		struct slot *slot;
+		enum frame_result result;
+
+		if (steered_away(w, &frames[i]))
+			continue;
+		slot = slot_take(w);
+		result = frame_parse(&frames[i], port->local_senders, &slot->view);
+
+		if (result == FRAME_OK && !port_is_ours(w, &slot->view))
+			result = FRAME_NOT_OURS;
+		/* Any answer fits, or nothing is executed. */
+		if (result == FRAME_OK &&
+		    frame_reply_room(&frames[i], &slot->view) < ABAFT_PACKET_BYTES_MAX)
+			result = FRAME_CUT;
+		if (result != FRAME_OK) {
+			frame_other(w, &frames[i], result);
+			slot_free(w, slot);
+			continue;
+		}
+		slot->frame = frames[i];
+		slot->home = w->config.number;
+		timeline_received(&slot->line, received_ns, 0, slot->view.payload_len);
+		burst[requests++] = slot;
+	}
+	for (unsigned int i = 0; i < requests; i++)
+		node_ahead(w->config.node, slot_payload(burst[i]), burst[i]->view.payload_len);
+	node_ahead_run(w->config.node);
+	if (requests > 1) /* what was loaded for all is not the first one's service */
+		worker_look(w);
+	for (unsigned int i = 0; i < requests; i++)
+		slot_route(w, burst[i]);
+}
+
+/* As worker_receive() does with the own port's: the whole burst's keys first, then one by one. */
+static void borrow(struct worker *w, uint32_t peer)
+{
+	struct slot *burst[BORROW_BURST];
+	uint32_t count = 0;
+
+	while (count < BORROW_BURST) {
+		struct slot *slot = handover_borrow(w->config.handover, w->config.number, peer);
+
+		if (slot == NULL)
+			break;
+		burst[count++] = slot;
+		node_ahead(w->config.node, slot_payload(slot), slot->view.payload_len);
+	}
+	if (count == 0)
+		return;
+	node_ahead_run(w->config.node);
+	worker_look(w);
+	for (uint32_t i = 0; i < count; i++)
+		timeline_borrowed(&burst[i]->line, w->telemetry);
+	for (uint32_t i = 0; i < count; i++)
+		slot_execute(w, burst[i]);
+}
+
+void worker_serve_peers(struct worker *w)
+{
+	struct handover *handover = w->config.handover;
+	uint32_t self = w->config.number;
+	struct slot *slot;
+
+	for (uint32_t peer = 0; peer < w->config.workers; peer++) {
+		if (peer == self)
+			continue;
+		borrow(w, peer);
+		while (w->lent != 0 && (slot = handover_take_back(handover, self, peer)) != NULL) {
+			w->lent--;
+			w->worked = true;
+			slot_send(w, slot);
+		}
+	}
+}
+
+/* node_done_fn: the result of a parked commit is known. */
+void worker_commit_done(void *arg, void *token, const uint8_t *result, uint32_t at, uint32_t bytes)
+{
+	struct worker *w = arg;
+	struct slot *slot = token;
+
+	if (slot->answer_bytes >= bytes && at <= slot->answer_bytes - bytes)
+		memcpy(slot_payload(slot) + at, result, bytes);
+	if (w->telemetry != NULL && w->durable_ns != 0) {
+		timeline_durable(&slot->line, w->telemetry, w->durable_ns);
+		if (timeline_is_slow(&slot->line, w->telemetry))
+			slot->line.given_ns = log_given_ns(w->config.log, slot->line.record);
+	}
+	w->parked--;
+	slot_finish(w, slot);
+}
+
+void worker_slots_init(struct worker *w, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		slot_free(w, &w->slots[i]);
+}
