@@ -67,6 +67,35 @@ static int start_eal(struct daemon *d, char *why)
 	return err;
 }
 
+/* A node without telemetry serves as well; but not in the place of another one. */
+static int start_telemetry(struct daemon *d, char *why)
+{
+	const struct telemetry_config telemetry = {.pin_dir = d->config->pin_dir,
+						   .version = ABAFT_VERSION,
+						   .port = d->config->port,
+						   .data_dir = d->config->data_dir,
+						   .workers = d->workers,
+						   .node = (uint32_t)d->config->node,
+						   .udp_port = (uint32_t)d->config->udp_port,
+						   .slow_ms = d->config->slow_ms};
+	char note[TELEMETRY_WHY_BYTES];
+	int err;
+
+	if (!d->config->telemetry)
+		return 0;
+	err = telemetry_open(&d->telemetry, &telemetry, note);
+	if (err == -EBUSY) {
+		snprintf(why, DAEMON_WHY_BYTES, "%s", note);
+		return err;
+	}
+	if (err != 0)
+		report(d->report, REPORT_WARNING,
+		       "no telemetry but what abaft status shows: %s (telemetry = no leaves this "
+		       "out)",
+		       note);
+	return 0;
+}
+
 static int start_nodes(struct daemon *d, char *why)
 {
 	const struct config *config = d->config;
@@ -88,7 +117,8 @@ static int start_nodes(struct daemon *d, char *why)
 					   .window_ms = config->window_ms,
 					   .skew_ms = config->skew_ms,
 					   .deadline_ms = (uint32_t)config->deadline_ms,
-					   .instance_seed = random_u64()};
+					   .instance_seed = random_u64(),
+					   .telemetry = telemetry_of(&d->telemetry, w)};
 
 		err = node_create(&d->nodes[w], d->store, &node);
 	}
@@ -223,10 +253,12 @@ static int start_workers(struct daemon *d, char *why)
 			.post = &d->storage.posts[w],
 			.handover = d->handover,
 			.group = &d->group,
+			.telemetry = telemetry_of(&d->telemetry, w),
 			.version = ABAFT_VERSION,
 			.more = w == 0 ? storage_info : NULL,
 			.more_arg = &d->storage,
 			.poll = d->config->poll,
+			.ticks = true,
 			.yield = yield,
 		};
 
@@ -250,6 +282,7 @@ static void *run_worker(void *arg)
 	/* The packet pools keep a cache for each registered thread; without one they are slower,
 	 * not wrong. */
 	(void)rte_thread_register();
+	telemetry_thread(&thread->daemon->telemetry, thread->number, thread->cpu);
 	thread->err = worker_run(thread->worker);
 	rte_thread_unregister();
 	return NULL;
@@ -266,6 +299,9 @@ static int start_threads(struct daemon *d, const cpu_set_t *allowed, char *why)
 		cpu_set_t set = *allowed;
 		int core = config_core(d->config, w);
 
+		thread->daemon = d;
+		thread->number = w;
+		thread->cpu = core;
 		if (core >= 0) {
 			CPU_ZERO(&set);
 			CPU_SET((size_t)core, &set);
@@ -312,7 +348,11 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	if (err == 0)
 		err = start_eal(d, why);
 	if (err == 0)
+		err = start_telemetry(d, why);
+	if (err == 0)
 		err = start_nodes(d, why);
+	for (uint32_t w = 0; w < d->workers; w++)
+		d->storage.telemetry[w] = telemetry_of(&d->telemetry, w);
 	if (err == 0)
 		err = storage_open(&d->storage, config, report, &d->datadir, d->store, d->nodes,
 				   why);
@@ -391,6 +431,8 @@ int daemon_stop(struct daemon *d)
 			node_destroy(d->nodes[w]);
 	if (d->store != NULL && !dead)
 		store_destroy(d->store);
+	if (!dead) /* else the log's memory is still in use */
+		telemetry_close(&d->telemetry);
 	/* Threads of a dead disk go with the process, and until then nobody else may come. */
 	if (d->datadir_open && !dead)
 		datadir_close(&d->datadir);

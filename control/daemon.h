@@ -2,7 +2,8 @@
 /*
  * daemon.h - everything a node consists of, started in order and taken down in reverse.
  *
- *	EAL - data directory (lock) - store and nodes - shelf, restart, logs (storage.h) - steering
+ *	EAL - data directory (lock) - telemetry - store and nodes - shelf, restart, logs (storage.h)
+ *- steering
  *- port - hand-over rings - workers - their threads - keeper
  *
  * A stop takes them down in reverse, but for the keeper: when workers have ended it writes a last
@@ -25,6 +26,7 @@
 #include "control/report.h"
 #include "control/steer.h"
 #include "control/storage.h"
+#include "control/telemetry.h"
 #include "dataplane/log/datadir.h"
 #include "dataplane/net/host.h"
 #include "dataplane/net/port_dpdk.h"
@@ -35,6 +37,9 @@
 
 struct daemon_thread {
 	pthread_t thread;
+	struct daemon *daemon;
+	uint32_t number;
+	int cpu; /* it is pinned to; -1: to none */
 	struct worker *worker;
 	struct steer_port *steer; /* NULL: the kernel steers, or it has no queue */
 	int err;
@@ -57,6 +62,7 @@ struct daemon {
 	struct handover *handover;
 	struct worker_group group;
 	struct daemon_thread threads[ABAFT_WORKERS_MAX];
+	struct telemetry_maps telemetry;
 	bool eal, datadir_open, steered;
 };
 

@@ -49,6 +49,7 @@ static struct log_config log_config_of(const struct storage *storage, uint32_t n
 		.sync = config->sync,
 		.dsync = config->dsync,
 		.shelf = storage->shelf,
+		.telemetry = number < storage->workers ? storage->telemetry[number] : NULL,
 		.closed = kept ? !config_keeps(config) : number >= storage->workers,
 	};
 

@@ -30,6 +30,7 @@ struct node;
 struct post;
 struct shelf;
 struct store;
+struct telemetry;
 
 #define STORAGE_WHY_BYTES 640
 /* A last checkpoint that takes longer is given up. */
@@ -55,6 +56,8 @@ struct storage {
 	struct filedev *checkpoints;
 	struct log *logs[ABAFT_LOGS_MAX]; /* by number */
 	struct post *posts;		  /* of each worker */
+	/* Of each worker, for its log, or NULL; filled before storage_open(). */
+	struct telemetry *telemetry[ABAFT_WORKERS_MAX];
 	struct store *store;
 	struct keeper_found found;
 	_Atomic(struct keeper *) keeper; /* NULL: checkpoint = 0, or not yet */

@@ -14,6 +14,7 @@ COUNTED_IN = {
     'ABAFT_STEER_COUNTERS': ('bpf/steer.bpf.c', 'bpf/'),
     'ABAFT_WORKER_COUNTERS': ('dataplane/worker.c', 'dataplane/worker', 'dataplane/net/',
                               'dataplane/xcore/'),
+    'ABAFT_LOG_COUNTERS': ('dataplane/worker.c', 'dataplane/worker'),
     'ABAFT_NODE_COUNTERS': ('dataplane/core/node.c', 'dataplane/core/'),
 }
 
