@@ -15,9 +15,17 @@
 
 #include "control/config.h"
 #include "control/daemon.h"
+#include "control/libraries.h"
 #include "control/report.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
+
+static struct report report_of(const struct config *config)
+{
+	return (struct report){.level = report_level_of(config->log_level),
+			       .json = strcmp(config->log_format, "json") == 0,
+			       .node = (uint32_t)config->node};
+}
 
 /* What must not be overlooked. */
 static void banner(const struct config *config, const struct report *to)
@@ -54,9 +62,9 @@ static void say_ready(const struct daemon *daemon, const struct report *to)
 		 "port %s, addresses %s, udp %" PRIu64 ", workers %u, data %s, recovered %s",
 		 config->port, config->addresses, config->udp_port, daemon->workers,
 		 config->data_dir, recovered);
+	report_ready(to, line);
 	printf("abaftd: ready %s, pid %d\n", line, (int)getpid());
 	fflush(stdout);
-	report_ready(line);
 	report(to, REPORT_DEBUG, "XDP %s",
 	       !daemon->steered	      ? "not used"
 	       : daemon->steer.native ? "in the driver"
@@ -65,7 +73,7 @@ static void say_ready(const struct daemon *daemon, const struct report *to)
 
 static void say_fault(void *arg, enum report_level level, const char *text)
 {
-	report(arg, level, "%s", text);
+	report_event(arg, level, level == REPORT_INFO ? "recovered" : "fault", "%s", text);
 }
 
 /* Until a signal asks for the end; tells of faults. */
@@ -83,7 +91,7 @@ static void serve(struct daemon *daemon, struct report *to, const sigset_t *sign
 		seen.mono_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 		faults_look(&faults, &seen);
 		if (signal > 0 && signal != SIGHUP) {
-			report(to, REPORT_INFO, "stopping (%s)", strsignal(signal));
+			report_stopping(to, strsignal(signal));
 			return;
 		}
 	}
@@ -91,26 +99,39 @@ static void serve(struct daemon *daemon, struct report *to, const sigset_t *sign
 
 static int run(const struct config *config)
 {
-	struct report to = {.level = report_level_of(config->log_level)};
+	static struct report to;     /* for libraries, to the end of the process */
 	static struct daemon daemon; /* large; one for each process */
 	char why[DAEMON_WHY_BYTES];
 	sigset_t signals;
 	int err, failed;
 
+	to = report_of(config);
+	libraries_tell(&to);
 	banner(config, &to);
 	block_signals(&signals);
 	err = daemon_start(&daemon, config, &to, why);
 	if (err == 0) {
 		say_ready(&daemon, &to);
 		serve(&daemon, &to, &signals);
-		report_stopping();
 	} else {
-		report(&to, REPORT_ERROR, "%s", why[0] != '\0' ? why : strerror(-err));
+		report_event(&to, REPORT_ERROR, "failed", "%s",
+			     why[0] != '\0' ? why : strerror(-err));
 	}
 	failed = daemon_stop(&daemon);
 	if (err == 0 && failed == 0)
-		report(&to, REPORT_INFO, "stopped");
+		report_event(&to, REPORT_INFO, "stopped", "stopped");
 	return err == 0 && failed == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+/* In the form that the configuration asks for, as far as it was understood. */
+static void say_wrong(const struct config *config, const char *why)
+{
+	struct report to = report_of(config);
+
+	if (to.json)
+		report_event(&to, REPORT_ERROR, "failed", "%s", why);
+	else
+		fprintf(stderr, "abaftd: %s\n", why);
 }
 
 int main(int argc, char **argv)
@@ -136,7 +157,7 @@ int main(int argc, char **argv)
 	if (err == 0)
 		err = config_check(&config, why);
 	if (err != 0) {
-		fprintf(stderr, "abaftd: %s\n", why);
+		say_wrong(&config, why);
 		return EXIT_CONFIG;
 	}
 	if (asked.check) {
