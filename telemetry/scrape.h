@@ -71,22 +71,25 @@ struct snapshot {
 struct scrape;
 
 /*
- * Opens the maps pinned under pin_dir. 0; -ENOENT (no node has pinned anything there), -EPERM
- * (needs root, or CAP_BPF), -EPROTO (pinned by a node whose layout this program does not know),
- * or another negative errno; then *out is untouched and `why` is set.
+ * Opens the maps pinned under pin_dir; of these only `node` must be there, others then count as
+ * zero. 0; -ENOENT (no node has pinned anything there, or no BPF file system is mounted), -EPERM
+ * (needs root), -EPROTO (pinned by a node whose layout this program does not know), or another
+ * negative errno; then *out is untouched and `why` is set.
  */
 __attribute__((warn_unused_result)) int scrape_open(struct scrape **out, const char *pin_dir,
 						    char *why);
 void scrape_close(struct scrape *scrape);
-/* Whether the folder now holds other maps than those that were opened: the node was restarted.
- * Close, and open again. */
+/* Whether the folder now holds other maps than those that were opened, more or fewer: the node was
+ * stopped, restarted, or is starting. Close, and open again. */
 bool scrape_outdated(const struct scrape *scrape);
 /* Memory for a snapshot of this node, zeroed, or NULL; free() it. */
 struct snapshot *scrape_alloc(const struct scrape *scrape);
-/* Reads everything into a snapshot of scrape_alloc(). 0 or a negative errno with `why`. */
+/* Reads everything into a snapshot of scrape_alloc(). Texts in it are printable ASCII. 0 or a
+ * negative errno with `why`. */
 __attribute__((warn_unused_result)) int scrape_read(struct scrape *scrape, struct snapshot *out,
 						    char *why);
-/* All workers' numbers added up (gauges too: they are shares of the node's); max of maxima. */
+/* All workers' numbers added up (gauges too: they are shares of the node's); the largest of maxima,
+ * and of the log's stalled_us, error and no_room. */
 void snapshot_sum(const struct snapshot *snapshot, struct scrape_worker *out);
 
 /*
@@ -100,14 +103,15 @@ uint32_t scrape_slow(struct scrape *scrape, uint32_t worker, uint64_t *next, str
 /* The number that a share (0 to 1) of all do not exceed, off by at most 1.6 %; 0 if there are none.
  */
 uint64_t histogram_quantile(const struct histogram *histogram, double share);
-/* What `later` holds beyond `earlier`, of the same histogram. Its max is that of the highest bucket
- * left. */
+/* What `later` holds beyond `earlier`, of the same histogram; all of it if it holds less, as then
+ * it is of another life of the node. Its max is that of the highest bucket left, as exact as
+ * quantiles are. */
 void histogram_since(const struct histogram *later, const struct histogram *earlier,
 		     struct histogram *out);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 
-/* Nodes of this host: the folders under `root` (/sys/fs/bpf) that hold a `node` map. Returns how
- * many, at most `max`; paths are filled into `paths`. */
+/* Nodes of this host: the folders under `root` (/sys/fs/bpf), up to three deep, that hold a `node`
+ * map, of whatever layout. Returns how many, at most `max`; paths are filled into `paths`. */
 #define SCRAPE_PATH_BYTES 192
 uint32_t scrape_find(const char *root, char paths[][SCRAPE_PATH_BYTES], uint32_t max);
 

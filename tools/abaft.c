@@ -24,6 +24,7 @@ static const struct subcommand subcommands[] = {
 	{"txn", command_txn, "run a script as one transaction, exactly once over retries"},
 	{"shell", command_shell, "type operations one after another"},
 	{"status", command_status, "a node's counters, or the outcome of a transaction"},
+	{"stats", command_stats, "a node's counters and latencies, out of its BPF maps"},
 	{"load", command_load, "run transactions by the thousand and measure them"},
 	{"check", command_check, "judge histories of transactions"},
 	{"log", command_log, "read the commit logs of a stopped node"},

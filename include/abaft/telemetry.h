@@ -9,7 +9,8 @@
  * programs are written by the kernel's side. Names and units are stable; who reads the maps
  * compares `telemetry_node.layout` first.
  *
- * X(name, text), and for histograms X(name, unit, text).
+ * X(name, text), and for histograms X(name, unit, text). A text that ends with ", now" is that of a
+ * gauge, which may fall; all other numbers only grow while the node lives.
  */
 #ifndef ABAFT_TELEMETRY_H
 #define ABAFT_TELEMETRY_H

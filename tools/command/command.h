@@ -79,6 +79,7 @@ int command_del(int argc, char **argv);
 int command_txn(int argc, char **argv);
 int command_shell(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_stats(int argc, char **argv);
 int command_load(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_demo(int argc, char **argv);
