@@ -441,6 +441,17 @@ int daemon_stop(struct daemon *d)
 	return err;
 }
 
+uint64_t daemon_passes(const struct daemon *d, uint32_t worker)
+{
+	return __atomic_load_n(&worker_counters(d->threads[worker].worker)->passes,
+			       __ATOMIC_RELAXED);
+}
+
+void daemon_kick(struct daemon *d, uint32_t worker)
+{
+	handover_kick(d->handover, worker);
+}
+
 void daemon_faults(struct daemon *d, struct faults_seen *out)
 {
 	struct worker *workers[ABAFT_WORKERS_MAX];

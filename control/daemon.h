@@ -71,6 +71,9 @@ int daemon_start(struct daemon *daemon, const struct config *config, const struc
 		 char *why) __attribute__((warn_unused_result));
 /* Drains, seals, detaches, frees. 0, or the first negative errno (each is reported). */
 int daemon_stop(struct daemon *daemon);
+/* How many passes a worker has made, and one more of it, also if it sleeps. */
+uint64_t daemon_passes(const struct daemon *daemon, uint32_t worker);
+void daemon_kick(struct daemon *daemon, uint32_t worker);
 /* What the workers and the keeper see of the disk; sets all but the time. */
 void daemon_faults(struct daemon *daemon, struct faults_seen *out);
 

@@ -17,6 +17,7 @@
 #include "control/daemon.h"
 #include "control/libraries.h"
 #include "control/report.h"
+#include "control/watchdog.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
 
@@ -76,19 +77,65 @@ static void say_fault(void *arg, enum report_level level, const char *text)
 	report_event(arg, level, level == REPORT_INFO ? "recovered" : "fault", "%s", text);
 }
 
-/* Until a signal asks for the end; tells of faults. */
+/* The watchdog's view of the daemon, as far as it is one. */
+struct watched {
+	struct daemon *daemon;
+	const struct report *to;
+};
+
+static uint64_t passes_of(void *arg, uint32_t worker)
+{
+	return daemon_passes(((struct watched *)arg)->daemon, worker);
+}
+
+static void kick_worker(void *arg, uint32_t worker)
+{
+	daemon_kick(((struct watched *)arg)->daemon, worker);
+}
+
+static void send_alive(void *arg)
+{
+	report_alive();
+}
+
+static void say_event(void *arg, enum report_level level, const char *event, const char *text)
+{
+	report_event(((struct watched *)arg)->to, level, event, "%s", text);
+}
+
+static uint64_t clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Until a signal asks for the end; tells of faults, and that the node lives. */
 static void serve(struct daemon *daemon, struct report *to, const sigset_t *signals)
 {
+	struct watched watched = {.daemon = daemon, .to = to};
+	struct watchdog watchdog = {.interval_us = report_watchdog_us(to),
+				    .workers = daemon->workers,
+				    .passes = passes_of,
+				    .kick = kick_worker,
+				    .alive = send_alive,
+				    .say = say_event,
+				    .arg = &watched};
 	struct faults faults = {.say = say_fault, .arg = to};
-	struct timespec second = {.tv_sec = 1}, now;
 	struct faults_seen seen;
 
+	watchdog_begin(&watchdog, clock_us());
 	for (;;) {
-		int signal = sigtimedwait(signals, NULL, &second);
+		uint64_t wait_us = watchdog_look(&watchdog, clock_us());
+		struct timespec wait = {.tv_sec = 1};
+		int signal;
 
+		if (wait_us < 1000000)
+			wait = (struct timespec){.tv_nsec = (long)wait_us * 1000};
+		signal = sigtimedwait(signals, NULL, &wait);
 		daemon_faults(daemon, &seen);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		seen.mono_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+		seen.mono_us = clock_us();
 		faults_look(&faults, &seen);
 		if (signal > 0 && signal != SIGHUP) {
 			report_stopping(to, strsignal(signal));

@@ -159,6 +159,24 @@ void report_ready(const struct report *report, const char *status)
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%s", status);
 }
 
+uint64_t report_watchdog_us(const struct report *report)
+{
+	uint64_t interval_us = 0;
+	int err = sd_watchdog_enabled(0, &interval_us);
+
+	if (err < 0)
+		report_event(report, REPORT_WARNING, NULL,
+			     "WATCHDOG_USEC or WATCHDOG_PID is no number (%s): no signs of life "
+			     "are sent",
+			     strerror(-err));
+	return err > 0 ? interval_us : 0;
+}
+
+void report_alive(void)
+{
+	(void)sd_notify(0, "WATCHDOG=1");
+}
+
 void report_stopping(const struct report *report, const char *why)
 {
 	report_event(report, REPORT_INFO, "stopping", "stopping (%s)", why);

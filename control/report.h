@@ -15,7 +15,7 @@
  *	 "message":"stopped"}
  *
  * Events are stable: ready, stopping, stopped, failed (it could not start), fault and recovered (of
- * the disk).
+ * the disk), hung and going (of a worker).
  */
 #ifndef ABAFT_CONTROL_REPORT_H
 #define ABAFT_CONTROL_REPORT_H
@@ -45,6 +45,9 @@ void report_event(const struct report *report, enum report_level level, const ch
 /* Tells systemd (if NOTIFY_SOCKET is set) that the daemon is ready, or that it stops. As JSON a
  * line says so, too; as text standard output has one for ready. */
 void report_ready(const struct report *report, const char *status);
+/* Whether it wants signs of life (WatchdogSec=), and how often at least; 0: it does not. */
+uint64_t report_watchdog_us(const struct report *report);
+void report_alive(void);
 void report_stopping(const struct report *report, const char *why);
 
 #endif

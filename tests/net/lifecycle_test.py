@@ -6,7 +6,6 @@ import glob
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -185,64 +184,6 @@ def stop_with_open_transactions(tap):
         peer.close()
 
 
-def told_to_systemd(tap):
-    """Type=notify: READY=1 when it serves, STOPPING=1 when it ends"""
-    path = f'/var/tmp/abaft-notify-{os.getpid()}'
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(path)
-        manager.settimeout(5)
-        try:
-            with Node(environment={'NOTIFY_SOCKET': path}) as node:
-                tap.ok(b'READY=1' in manager.recv(4096), 'systemd: READY=1')
-                node.stop()
-                tap.ok(b'STOPPING=1' in manager.recv(4096), 'systemd: STOPPING=1')
-        finally:
-            os.unlink(path)
-
-
-def objects(tap, name, said):
-    """Every line as an object with what each must have."""
-    found = []
-    for line in said.splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            tap.ok(False, f'{name}: a line that is no JSON', line)
-    wrong = [one for one in found if not {'time', 'level', 'node', 'message'} <= one.keys()
-             or one['node'] != 3]
-    tap.equal(wrong, [], f'{name}: all {len(found)} lines have time, level, node and message')
-    return found
-
-
-def told_as_json(tap):
-    """log-format = json: each line of standard error is an object, whatever happens"""
-    with Node(workers=2, node=3, log_format='json', log_level='debug') as node:
-        node.kill()
-        node.start()
-        node.stop()
-        told = objects(tap, 'json', node.said())
-        tap.equal([one['event'] for one in told if 'event' in one],
-                  ['ready', 'ready', 'stopping', 'stopped'], 'json: events')
-        tap.ok(any(one['level'] == 'warning' and 'killed' in one['message'] for one in told),
-               'json: what an earlier run left', told)
-        tap.ok(any(one['message'].startswith('DPDK: ') for one in told), 'json: DPDK too', told)
-        whens = [one['time'] for one in told]
-        tap.equal(whens, sorted(whens), 'json: in the order of their times')
-    for name, keys in (('interface', {'port': 'afxdp:nowhere0'}),
-                       ('queues', {'port': 'afxdp:lo,queues=2', 'workers': 1}),
-                       ('memif', {'port': 'memif:/nowhere/socket', 'addresses': '10.0.0.1'}),
-                       ('configuration', {'addresses': 'nonsense'})):
-        node = Node(start=False, node=3, log_format='json', **keys)
-        try:
-            node.start()
-            tap.ok(False, f'json: {name}', 'it started')
-        except Failed:
-            told = objects(tap, f'json: no such {name}', node.said())
-            tap.equal([one['event'] for one in told if 'event' in one], ['failed'],
-                      f'json: no such {name}: the last word')
-        node.close()
-
-
 def configuration(tap):
     """--check-config starts nothing and names file, line and key"""
     program = Node(start=False)
@@ -313,8 +254,7 @@ def main():
     tap = Tap()
     enter_namespace()
     for case in (clean_stop, killed, two_at_once, worker_counts, stop_under_load,
-                 stop_with_open_transactions, told_to_systemd, told_as_json,
-                 configuration, quiet_when_idle):
+                 stop_with_open_transactions, configuration, quiet_when_idle):
         tap.case(case)
     tap.done()
 
