@@ -58,6 +58,12 @@ def check(tap, build):
          f'{build}/bench/check_bench', '1000')
 
 
+def steer(tap, build):
+    """The XDP program by itself"""
+    runs(tap, 'steer_bench', ('an empty program', 'request, IPv4', 'new tenants'),
+         f'{build}/bench/steer_bench')
+
+
 def hostile(tap, build):
     """Honest clients beside floods"""
     runs(tap, 'hostile', ('machine: ', 'garbage ', 'reserve ', 'displaced '), f'{HERE}/hostile',
@@ -83,6 +89,7 @@ def main():
     tap.case(cold_read, build)
     tap.case(hostile, build)
     tap.case(check, build)
+    tap.case(steer, build)
     tap.done()
 
 
