@@ -3,7 +3,7 @@
  * decide.h - whose packet is this: one pure function for XDP, for librte_bpf and for plain C.
  *
  * steer.bpf.c calls it on kernel interfaces, steer_port.bpf.c on ports the kernel does not see, the
- * tests directly. It touches nothing but the frame and the rules.
+ * tests directly. It touches nothing but the frame, the rules and what it returns.
  *
  * Understood: Ethernet; up to STEER_VLANS_MAX tags (802.1Q, 802.1ad); IPv4 with options; IPv6 with
  * up to STEER_EXTENSIONS_MAX hop-by-hop, routing and destination headers of up to
@@ -12,7 +12,8 @@
  * I1. A frame is dropped only if its UDP port and its address are ours: what is not ours passes
  *     untouched, however broken it is.
  * I2. A frame is redirected only if a whole, well-formed header of wire.h lies within UDP's length,
- *     that within IP's, and that within the frame; header and payload length agree.
+ *     that within IP's, and that within the frame; header and payload length agree. What is told
+ *     about the frame is read within that header.
  * I3. Each read follows a check against `end`. No loop survives compilation, no read lies further
  *     than STEER_WINDOW_BYTES from the start: librte_bpf's verifier needs both.
  */
@@ -28,6 +29,7 @@
 #define STEER_EXTENSIONS_MAX	  4
 #define STEER_EXTENSION_BYTES_MAX 256
 #define STEER_ADDRESSES_MAX	  8 /* of each family */
+#define STEER_TENANTS_MAX	  1024
 /* Ethernet, tags, IPv6, its extensions, UDP, our header: 14 + 8 + 40 + 1024 + 8 + 80 = 1174. */
 #define STEER_WINDOW_BYTES	  1176
 
@@ -47,6 +49,11 @@ struct steer_rules {
 	__u16 ipv6_count;
 	__u8 ipv4[STEER_ADDRESSES_MAX][4];
 	__u8 ipv6[STEER_ADDRESSES_MAX][16];
+};
+
+/* What else is told about a frame: set if it is redirected, else left alone. */
+struct steer_about {
+	__u32 tenant; /* as the header says, which nobody has checked yet */
 };
 
 #define STEER_INLINE static inline __attribute__((always_inline))
@@ -160,7 +167,7 @@ STEER_INLINE int steer_own_ipv6(const struct steer_rules *rules, const __u8 *add
  */
 STEER_INLINE enum steer_verdict steer_udp(struct steer_cursor *cursor,
 					  const struct steer_rules *rules, __s32 ip_left, int cut,
-					  int own_address)
+					  int own_address, struct steer_about *about)
 {
 	const __u8 *udp = steer_take(cursor, 8);
 	const __u8 *header;
@@ -187,11 +194,12 @@ STEER_INLINE enum steer_verdict steer_udp(struct steer_cursor *cursor,
 	if ((__s32)(header[8] | (__u32)header[9] << 8) != length - 8 ||
 	    length - 8 > ABAFT_PACKET_BYTES_MAX)
 		return STEER_drop_length;
+	about->tenant = steer_word(header + __builtin_offsetof(struct abaft_wire_header, tenant));
 	return STEER_redirected;
 }
 
-STEER_INLINE enum steer_verdict steer_ipv4(struct steer_cursor *cursor,
-					   const struct steer_rules *rules)
+STEER_INLINE enum steer_verdict
+steer_ipv4(struct steer_cursor *cursor, const struct steer_rules *rules, struct steer_about *about)
 {
 	const __u8 *ip = steer_take(cursor, 20);
 	__u32 header_bytes, total;
@@ -209,7 +217,7 @@ STEER_INLINE enum steer_verdict steer_ipv4(struct steer_cursor *cursor,
 		return STEER_pass_fragment;
 	total = steer_be16(ip + 2);
 	return steer_udp(cursor, rules, (__s32)total - (__s32)header_bytes,
-			 ip + total > cursor->end, steer_own_ipv4(rules, ip + 16));
+			 ip + total > cursor->end, steer_own_ipv4(rules, ip + 16), about);
 }
 
 /* Steps over one extension header, if `next` names one. 0 if it is cut or too long. */
@@ -233,8 +241,8 @@ STEER_INLINE int steer_extension(struct steer_cursor *cursor, __u32 *next, __u32
 	return steer_take(cursor, units * 8) != (const __u8 *)0;
 }
 
-STEER_INLINE enum steer_verdict steer_ipv6(struct steer_cursor *cursor,
-					   const struct steer_rules *rules)
+STEER_INLINE enum steer_verdict
+steer_ipv6(struct steer_cursor *cursor, const struct steer_rules *rules, struct steer_about *about)
 {
 	const __u8 *ip = steer_take(cursor, 40);
 	__u32 next, payload, extensions = 0;
@@ -254,20 +262,22 @@ STEER_INLINE enum steer_verdict steer_ipv6(struct steer_cursor *cursor,
 	if (next != 17)
 		return STEER_pass_not_udp;
 	return steer_udp(cursor, rules, (__s32)payload - (__s32)extensions,
-			 ip + 40 + payload > cursor->end, steer_own_ipv6(rules, ip + 24));
+			 ip + 40 + payload > cursor->end, steer_own_ipv6(rules, ip + 24), about);
 }
 
-/* The verdict on the frame in [start, end). Never pass_no_socket: only the caller can know that. */
+/* The verdict on the frame in [start, end), and what is told about it. Never pass_no_socket: only
+ * the caller can know that. */
 STEER_INLINE enum steer_verdict steer_decide(const __u8 *start, const __u8 *end,
-					     const struct steer_rules *rules)
+					     const struct steer_rules *rules,
+					     struct steer_about *about)
 {
 	struct steer_cursor cursor = {start, end};
 	__u32 type = steer_ethertype(&cursor);
 
 	if (type == 0x0800)
-		return steer_ipv4(&cursor, rules);
+		return steer_ipv4(&cursor, rules, about);
 	if (type == 0x86dd)
-		return steer_ipv6(&cursor, rules);
+		return steer_ipv6(&cursor, rules, about);
 	return STEER_pass_not_ip;
 }
 

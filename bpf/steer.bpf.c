@@ -35,14 +35,60 @@ struct {
 } steer_counters SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct steer_bytes);
+} steer_bytes SEC(".maps");
+
+/*
+ * Anybody can write any tenant into a header, so there is room for so many; who has not been heard
+ * of for longest makes room, and takes what was counted of it along.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
+	__uint(max_entries, STEER_TENANTS_MAX);
+	__type(key, __u32);
+	__type(value, struct tenant_counter);
+} steer_tenants SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct steer_rules);
 } steer_rules SEC(".maps");
 
+_Static_assert(sizeof(struct steer_counters) == STEER_VERDICTS * sizeof(__u64), "one for each");
+_Static_assert(sizeof(struct steer_bytes) == STEER_VERDICTS * sizeof(__u64), "one for each");
+
 volatile int refcnt = 1;
 __uint(xsk_prog_version, 1) SEC("xdp_metadata");
+
+/* By the verdict's place, which is its counter's: no branch for each. */
+static __always_inline void count(struct steer_counters *counters, struct steer_bytes *sizes,
+				  enum steer_verdict verdict, __u64 bytes)
+{
+	if (verdict >= STEER_VERDICTS) /* for the verifier */
+		return;
+	((__u64 *)counters)[verdict]++;
+	((__u64 *)sizes)[verdict] += bytes;
+}
+
+/* Where the kernel has no room for one tenant more, the frame is not counted by tenant. */
+static __always_inline void count_tenant(__u32 tenant, __u64 bytes)
+{
+	struct tenant_counter *counter = bpf_map_lookup_elem(&steer_tenants, &tenant);
+	struct tenant_counter first = {.packets = 1, .bytes = bytes};
+
+	if (counter) {
+		counter->packets++;
+		counter->bytes += bytes;
+		return;
+	}
+	/* Another CPU may have come first: this sets our CPU's share, which was 0. */
+	(void)bpf_map_update_elem(&steer_tenants, &tenant, &first, BPF_ANY);
+}
 
 SEC("xdp")
 int xsk_def_prog(struct xdp_md *ctx)
@@ -52,31 +98,28 @@ int xsk_def_prog(struct xdp_md *ctx)
 	__u32 zero = 0;
 	struct steer_rules *rules = bpf_map_lookup_elem(&steer_rules, &zero);
 	struct steer_counters *counters = bpf_map_lookup_elem(&steer_counters, &zero);
+	struct steer_bytes *sizes = bpf_map_lookup_elem(&steer_bytes, &zero);
+	struct steer_about about;
 	enum steer_verdict verdict;
 	int action = XDP_PASS;
+	__u64 bytes;
 
 	/* libxdp finds the count only among the maps that the program uses. */
-	if (!refcnt || !rules || !counters)
+	if (!refcnt || !rules || !counters || !sizes)
 		return XDP_PASS;
-	verdict = steer_decide(start, end, rules);
+	bytes = (__u64)(end - start);
+	verdict = steer_decide(start, end, rules, &about);
 	if (verdict == STEER_redirected) {
 		/* The flags are what to return if nobody listens on this queue. */
 		action = (int)bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_PASS);
-		if (action != XDP_REDIRECT)
+		if (action == XDP_REDIRECT)
+			count_tenant(about.tenant, bytes);
+		else
 			verdict = STEER_pass_no_socket;
 	} else if (steer_drops(verdict)) {
 		action = XDP_DROP;
 	}
-	switch (verdict) {
-#define STEER_COUNT(name, text)                                                                    \
-	case STEER_##name:                                                                         \
-		counters->name++;                                                                  \
-		break;
-		ABAFT_STEER_COUNTERS(STEER_COUNT)
-#undef STEER_COUNT
-	default:
-		break;
-	}
+	count(counters, sizes, verdict, bytes);
 	return action;
 }
 

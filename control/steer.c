@@ -247,7 +247,10 @@ static int attach(struct steer *steer, bool generic, char *why)
 static int pin(struct steer *steer, char *why)
 {
 	const int fds[STEER_PINS] = {bpf_program__fd(steer->bpf->progs.xsk_def_prog),
-				     steer->counters_fd, bpf_map__fd(steer->bpf->maps.steer_rules),
+				     steer->counters_fd,
+				     bpf_map__fd(steer->bpf->maps.steer_bytes),
+				     bpf_map__fd(steer->bpf->maps.steer_tenants),
+				     bpf_map__fd(steer->bpf->maps.steer_rules),
 				     bpf_map__fd(steer->bpf->maps.xsks_map)};
 	char path[STEER_PATH_BYTES + 16];
 	int err = steer_pins_folder(steer->pin_dir);

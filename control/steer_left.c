@@ -17,8 +17,8 @@
 #include <bpf/bpf.h>
 #include <linux/magic.h>
 
-const char *const steer_pin_names[STEER_PINS] = {"steer", "steer_counters", "steer_rules",
-						 "xsks_map"};
+const char *const steer_pin_names[STEER_PINS] = {"steer",	  "steer_counters", "steer_bytes",
+						 "steer_tenants", "steer_rules",    "xsks_map"};
 
 /* Answers to 127.0.0.1 come in by lo from outside the stack: the kernel must route them and must
  * not mind that they bear a local source address. */

@@ -13,7 +13,7 @@
 
 #include "control/steer.h"
 
-#define STEER_PINS 4
+#define STEER_PINS 6
 extern const char *const steer_pin_names[STEER_PINS];
 
 /* The two sysctls of a loopback interface; -1: not touched. */

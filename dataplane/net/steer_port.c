@@ -29,6 +29,7 @@ struct steer_port {
 	struct rte_bpf *bpf;
 	struct rte_bpf_jit jit;
 	struct steer_counters counters;
+	struct steer_bytes bytes;
 };
 
 /* librte_bpf reads its object from a path: a file in memory has one. */
@@ -91,9 +92,11 @@ void steer_port_close(struct steer_port *steer)
 enum steer_verdict steer_port_decide(struct steer_port *steer, const struct frame *frame)
 {
 	enum steer_verdict verdict;
+	struct steer_about about;
 
 	if (frame->room < STEER_WINDOW_BYTES) {
-		verdict = steer_decide(frame->data, frame->data + frame->len, &steer->input.rules);
+		verdict = steer_decide(frame->data, frame->data + frame->len, &steer->input.rules,
+				       &about);
 	} else {
 		steer->input.len = frame->len;
 		verdict = (enum steer_verdict)steer->jit.func(frame->data);
@@ -102,6 +105,7 @@ enum steer_verdict steer_port_decide(struct steer_port *steer, const struct fram
 #define STEER_COUNT(name, text)                                                                    \
 	case STEER_##name:                                                                         \
 		steer->counters.name++;                                                            \
+		steer->bytes.name += frame->len;                                                   \
 		break;
 		ABAFT_STEER_COUNTERS(STEER_COUNT)
 #undef STEER_COUNT
@@ -114,4 +118,9 @@ enum steer_verdict steer_port_decide(struct steer_port *steer, const struct fram
 const struct steer_counters *steer_port_counters(const struct steer_port *steer)
 {
 	return &steer->counters;
+}
+
+const struct steer_bytes *steer_port_bytes(const struct steer_port *steer)
+{
+	return &steer->bytes;
 }

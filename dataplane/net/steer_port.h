@@ -23,7 +23,8 @@ void steer_port_close(struct steer_port *steer);
 /* The verdict on a frame, counted. STEER_redirected: it is a request for us. */
 enum steer_verdict steer_port_decide(struct steer_port *steer, const struct frame *frame);
 
-/* Valid until steer_port_close(). */
+/* Frames and their bytes by verdict; not by tenant. Valid until steer_port_close(). */
 const struct steer_counters *steer_port_counters(const struct steer_port *steer);
+const struct steer_bytes *steer_port_bytes(const struct steer_port *steer);
 
 #endif

@@ -114,40 +114,62 @@ static void listen_there(struct deciders *deciders, bool yes)
 		(void)bpf_map_delete_elem(map, &zero);
 }
 
-static void sum_counters(struct deciders *deciders, __u64 sum[STEER_VERDICTS])
+/* An entry of a map that has one for each CPU, added up. Whether there is one. */
+static bool sum_entry(const struct bpf_map *map, __u32 key, __u64 *sum, size_t words)
 {
-	static struct steer_counters values[CPUS_MAX];
+	static __u64 values[CPUS_MAX * STEER_VERDICTS];
 	int cpus = libbpf_num_possible_cpus();
-	const __u64 *words = (const __u64 *)values;
-	__u32 zero = 0;
 
 	assert_in_range(cpus, 1, CPUS_MAX);
-	assert_int_equal(
-		bpf_map_lookup_elem(bpf_map__fd(deciders->xdp->maps.steer_counters), &zero, values),
-		0);
-	memset(sum, 0, STEER_VERDICTS * sizeof(*sum));
-	for (size_t i = 0; i < (size_t)cpus * STEER_VERDICTS; i++)
-		sum[i % STEER_VERDICTS] += words[i];
+	memset(sum, 0, words * sizeof(*sum));
+	if (bpf_map_lookup_elem(bpf_map__fd(map), &key, values))
+		return false;
+	for (size_t i = 0; i < (size_t)cpus * words; i++)
+		sum[i % words] += values[i];
+	return true;
 }
 
-/* The verdict of the XDP program, read off the one counter that moved; and its action is checked.
- */
+struct counted {
+	__u64 packets[STEER_VERDICTS], bytes[STEER_VERDICTS];
+};
+
+static struct counted counted(struct deciders *deciders)
+{
+	struct counted now;
+
+	assert_true(sum_entry(deciders->xdp->maps.steer_counters, 0, now.packets, STEER_VERDICTS));
+	assert_true(sum_entry(deciders->xdp->maps.steer_bytes, 0, now.bytes, STEER_VERDICTS));
+	return now;
+}
+
+static struct tenant_counter tenant(struct deciders *deciders, __u32 number)
+{
+	__u64 sum[2];
+
+	(void)sum_entry(deciders->xdp->maps.steer_tenants, number, sum, 2);
+	return (struct tenant_counter){.packets = sum[0], .bytes = sum[1]};
+}
+
+/* The verdict of the XDP program, read off the one counter that moved, by one, as that of its bytes
+ * did by the frame's; and its action is checked. */
 static enum steer_verdict run_xdp(struct deciders *deciders, const uint8_t *frame, uint32_t len)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1);
-	__u64 before[STEER_VERDICTS], after[STEER_VERDICTS];
+	struct counted before = counted(deciders), after;
 	enum steer_verdict verdict = STEER_VERDICTS;
 	__u32 action;
 
-	sum_counters(deciders, before);
 	assert_int_equal(
 		bpf_prog_test_run_opts(bpf_program__fd(deciders->xdp->progs.xsk_def_prog), &opts),
 		0);
-	sum_counters(deciders, after);
+	after = counted(deciders);
 	for (int i = 0; i < STEER_VERDICTS; i++) {
-		if (after[i] == before[i])
+		bool moved = after.packets[i] != before.packets[i];
+
+		assert_int_equal(after.bytes[i], before.bytes[i] + (moved ? len : 0));
+		if (!moved)
 			continue;
-		assert_int_equal(after[i], before[i] + 1);
+		assert_int_equal(after.packets[i], before.packets[i] + 1);
 		assert_int_equal(verdict, STEER_VERDICTS);
 		verdict = (enum steer_verdict)i;
 	}
@@ -159,21 +181,36 @@ static enum steer_verdict run_xdp(struct deciders *deciders, const uint8_t *fram
 	return verdict;
 }
 
+/* What librte_bpf's program says, counted with its bytes. */
+static enum steer_verdict run_port(struct deciders *deciders, const struct frame *frame)
+{
+	const __u64 *bytes = (const __u64 *)steer_port_bytes(deciders->port);
+	__u64 before[STEER_VERDICTS];
+	enum steer_verdict verdict;
+
+	memcpy(before, bytes, sizeof(before));
+	verdict = steer_port_decide(deciders->port, frame);
+	for (int i = 0; i < STEER_VERDICTS; i++)
+		assert_int_equal(bytes[i], before[i] + (i == (int)verdict ? (__u64)frame->len : 0));
+	return verdict;
+}
+
 /* All three agree; returns what they say. */
 static enum steer_verdict decide(struct deciders *deciders, const uint8_t *frame, uint32_t len)
 {
 	struct frame handed = {
 		.data = (uint8_t *)(uintptr_t)frame, .len = len, .room = PACKET_ROOM};
-	enum steer_verdict plain = steer_decide(frame, frame + len, &deciders->rules);
+	struct steer_about about;
+	enum steer_verdict plain = steer_decide(frame, frame + len, &deciders->rules, &about);
 	/* The same bytes end at the end of an allocation: a read beyond it is an error under ASan.
 	 */
 	uint8_t *exact = malloc(len ? len : 1);
 
 	assert_non_null(exact);
 	memcpy(exact, frame, len);
-	assert_int_equal(steer_decide(exact, exact + len, &deciders->rules), plain);
+	assert_int_equal(steer_decide(exact, exact + len, &deciders->rules, &about), plain);
 	free(exact);
-	assert_string_equal(names[steer_port_decide(deciders->port, &handed)], names[plain]);
+	assert_string_equal(names[run_port(deciders, &handed)], names[plain]);
 	/* The kernel takes no test frame shorter than an Ethernet header. */
 	if (deciders->xdp && len >= 14)
 		assert_string_equal(names[run_xdp(deciders, frame, len)], names[plain]);
@@ -294,6 +331,14 @@ static void each_fixture(void **state)
 			fail_msg("no fixture for %s", names[i]);
 }
 
+static void needs_root(const struct deciders *deciders)
+{
+	if (deciders->xdp)
+		return;
+	print_message("# needs root\n");
+	skip();
+}
+
 static void nobody_listens(void **state)
 {
 	struct deciders *deciders = *state;
@@ -301,10 +346,7 @@ static void nobody_listens(void **state)
 	uint8_t frame[PACKET_ROOM];
 	uint32_t len = packet_build(frame, &shape);
 
-	if (!deciders->xdp) {
-		print_message("# needs root\n");
-		skip();
-	}
+	needs_root(deciders);
 	listen_there(deciders, false);
 	assert_string_equal(names[run_xdp(deciders, frame, len)], "pass_no_socket");
 	listen_there(deciders, true);
@@ -435,18 +477,101 @@ static void small_buffer(void **state)
 
 	assert_non_null(exact);
 	memcpy(exact, frame, len);
-	assert_int_equal(steer_port_decide(deciders->port, &handed), STEER_redirected);
+	assert_int_equal(run_port(deciders, &handed), STEER_redirected);
 	assert_int_equal(steer_port_counters(deciders->port)->redirected, before + 1);
 	free(exact);
+}
+
+static uint32_t tenants_frame(uint8_t frame[PACKET_ROOM], const struct packet_shape *shape,
+			      uint32_t number)
+{
+	uint32_t len = packet_build(frame, shape);
+	uint8_t *at = frame + packet_udp(shape) + 8 + offsetof(struct abaft_wire_header, tenant);
+
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(number >> 8 * i);
+	return len;
+}
+
+/* Frames handed to the data plane count for the tenant that their header names, no others do. */
+static void tenants(void **state)
+{
+	static const __u32 numbers[] = {0, 1, 0x04030201, 0xffffffff};
+	static const struct packet_shape shapes[] = {
+		{OURS},
+		{OURS, .vlans = 2, .option_bytes = 40},
+		{.ipv6 = true, .extensions = 3, .to = BASE, .payload_len = 1440},
+	};
+	struct deciders *deciders = *state;
+	uint8_t frame[PACKET_ROOM];
+
+	needs_root(deciders);
+	listen_there(deciders, true);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++) {
+			uint32_t len = tenants_frame(frame, &shapes[s], numbers[i]);
+			struct tenant_counter before = tenant(deciders, numbers[i]), after;
+			struct steer_about about = {0};
+
+			(void)steer_decide(frame, frame + len, &deciders->rules, &about);
+			assert_int_equal(about.tenant, numbers[i]);
+			assert_int_equal(run_xdp(deciders, frame, len), STEER_redirected);
+			frame[packet_udp(&shapes[s]) + 8 + 4]++;
+			assert_int_equal(run_xdp(deciders, frame, len), STEER_drop_version);
+			frame[packet_udp(&shapes[s]) + 8 + 4]--;
+			listen_there(deciders, false);
+			assert_int_equal(run_xdp(deciders, frame, len), STEER_pass_no_socket);
+			listen_there(deciders, true);
+			after = tenant(deciders, numbers[i]);
+			assert_int_equal(after.packets, before.packets + 1);
+			assert_int_equal(after.bytes, before.bytes + len);
+		}
+}
+
+static uint32_t tenants_known(const struct deciders *deciders)
+{
+	int map = bpf_map__fd(deciders->xdp->maps.steer_tenants);
+	__u32 key, *before = NULL, known = 0;
+
+	for (; !bpf_map_get_next_key(map, before, &key) && known < 100000; known++)
+		before = &key;
+	return known;
+}
+
+/* More tenants than there is room for: the newest are there, all frames are handed on. */
+static void tenants_without_end(void **state)
+{
+	struct deciders *deciders = *state;
+	struct packet_shape shape = {OURS};
+	uint8_t frame[PACKET_ROOM];
+	uint32_t len = 0, last = 1000 + 2 * STEER_TENANTS_MAX;
+
+	needs_root(deciders);
+	listen_there(deciders, true);
+	for (uint32_t number = 1000; number <= last; number++) {
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .repeat = 1);
+
+		len = tenants_frame(frame, &shape, number);
+		opts.data_size_in = len;
+		assert_int_equal(bpf_prog_test_run_opts(
+					 bpf_program__fd(deciders->xdp->progs.xsk_def_prog), &opts),
+				 0);
+		assert_int_equal(opts.retval, XDP_REDIRECT);
+	}
+	assert_in_range(tenants_known(deciders), STEER_TENANTS_MAX / 2, STEER_TENANTS_MAX);
+	assert_int_equal(tenant(deciders, last).packets, 1);
+	assert_int_equal(tenant(deciders, last).bytes, len);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_fixture),	     cmocka_unit_test(nobody_listens),
-		cmocka_unit_test(cut_at_every_byte), cmocka_unit_test(own_addresses),
-		cmocka_unit_test(port_ranges),	     cmocka_unit_test(small_buffer),
-		cmocka_unit_test(random_frames),
+		cmocka_unit_test(each_fixture),	       cmocka_unit_test(nobody_listens),
+		cmocka_unit_test(cut_at_every_byte),   cmocka_unit_test(own_addresses),
+		cmocka_unit_test(port_ranges),	       cmocka_unit_test(small_buffer),
+		cmocka_unit_test(random_frames),       cmocka_unit_test(tenants),
+		cmocka_unit_test(tenants_without_end),
+
 	};
 
 	return cmocka_run_group_tests_name("steer", tests, setup, teardown);

@@ -38,7 +38,9 @@ static void check_verdict(const struct frame *frame, enum frame_result trusted,
 			  const struct frame_view *view)
 {
 	static const struct steer_rules rules = {.port_base = BASE, .workers = WORKERS};
-	enum steer_verdict verdict = steer_decide(frame->data, frame->data + frame->len, &rules);
+	struct steer_about about;
+	enum steer_verdict verdict =
+		steer_decide(frame->data, frame->data + frame->len, &rules, &about);
 
 	must(verdict < STEER_VERDICTS && verdict != STEER_pass_no_socket);
 	if (trusted == FRAME_OK && view->port_to >= BASE && view->port_to < BASE + WORKERS)

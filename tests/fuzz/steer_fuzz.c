@@ -5,9 +5,10 @@
  * shares no line with them (steer_reference.h).
  *
  * Input: a byte that chooses the rules, then the frame. What must hold: all say what the reference
- * says; no byte behind the frame matters; XDP's action is the verdict's; and frame_parse() takes
- * exactly what is redirected, but for senders that cannot be answered, and finds it where the
- * reference does. Without root XDP is left out, which the replay says.
+ * says; no byte behind the frame matters; XDP's action is the verdict's; the frame's bytes are
+ * counted by that verdict, and by the tenant that the reference reads if it is redirected; and
+ * frame_parse() takes exactly what is redirected, but for senders that cannot be answered, and
+ * finds it where the reference does. Without root XDP is left out, which the replay says.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -81,7 +82,7 @@ static struct {
 	size_t rules_now; /* in XDP's map */
 	struct steer_rules rules[CHOICES];
 	struct steer_port *port[CHOICES];
-	__u64 counted[STEER_VERDICTS];
+	__u64 counted[2 * STEER_VERDICTS];
 } steer;
 
 static void must(bool holds)
@@ -102,18 +103,25 @@ static struct steer_rules rules_of(const struct reference_rules *from)
 	return rules;
 }
 
-static void xdp_count(__u64 sum[STEER_VERDICTS])
+/* An entry of a map that has one for each CPU, added up; zeroes if there is none. */
+static void xdp_sum(const struct bpf_map *map, __u32 key, __u64 *sum, size_t words)
 {
-	static struct steer_counters values[CPUS_MAX];
-	const __u64 *words = (const __u64 *)values;
+	static __u64 values[CPUS_MAX * STEER_VERDICTS];
 	int cpus = libbpf_num_possible_cpus();
-	__u32 zero = 0;
 
 	must(cpus >= 1 && cpus <= CPUS_MAX);
-	must(bpf_map_lookup_elem(bpf_map__fd(steer.xdp->maps.steer_counters), &zero, values) == 0);
-	memset(sum, 0, STEER_VERDICTS * sizeof(*sum));
-	for (size_t i = 0; i < (size_t)cpus * STEER_VERDICTS; i++)
-		sum[i % STEER_VERDICTS] += words[i];
+	memset(sum, 0, words * sizeof(*sum));
+	if (bpf_map_lookup_elem(bpf_map__fd(map), &key, values))
+		return;
+	for (size_t i = 0; i < (size_t)cpus * words; i++)
+		sum[i % words] += values[i];
+}
+
+/* Packets in front, bytes behind. */
+static void xdp_count(__u64 sum[2 * STEER_VERDICTS])
+{
+	xdp_sum(steer.xdp->maps.steer_counters, 0, sum, STEER_VERDICTS);
+	xdp_sum(steer.xdp->maps.steer_bytes, 0, sum + STEER_VERDICTS, STEER_VERDICTS);
 }
 
 /* Somebody listens on queue 0, so that what is ours is redirected. */
@@ -161,49 +169,81 @@ const char *fuzz_left_out(void)
 	return steer.left_out;
 }
 
-/* The name of the one counter that moved; XDP's action is its. */
-static const char *xdp_verdict(const uint8_t *frame, size_t bytes, size_t choice)
+/* The one counter that moved, by one and the frame's bytes. */
+static size_t xdp_moved(size_t bytes)
+{
+	__u64 now[2 * STEER_VERDICTS];
+	size_t moved = STEER_VERDICTS;
+
+	xdp_count(now);
+	for (size_t i = 0; i < STEER_VERDICTS; i++) {
+		const __u64 *was = &steer.counted[i], *is = &now[i];
+
+		if (is[0] != was[0]) {
+			must(moved == STEER_VERDICTS && is[0] == was[0] + 1);
+			moved = i;
+		}
+		must(is[STEER_VERDICTS] == was[STEER_VERDICTS] + (moved == i ? bytes : 0));
+	}
+	must(moved < STEER_VERDICTS);
+	memcpy(steer.counted, now, sizeof(now));
+	return moved;
+}
+
+/* XDP's action is its counter's, and only what is redirected counts for its tenant. */
+static void check_xdp(const struct reference_frame *said, const uint8_t *frame, size_t bytes,
+		      size_t choice)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (__u32)bytes,
 		    .repeat = 1);
-	__u64 now[STEER_VERDICTS];
-	const char *name = NULL;
+	bool ours = strcmp(said->verdict, "redirected") == 0;
+	__u64 before[2], after[2];
 	__u32 zero = 0, action;
 
 	if (steer.rules_now != choice)
 		must(!bpf_map_update_elem(bpf_map__fd(steer.xdp->maps.steer_rules), &zero,
 					  &steer.rules[choice], 0));
 	steer.rules_now = choice;
+	xdp_sum(steer.xdp->maps.steer_tenants, said->tenant, before, 2);
 	must(!bpf_prog_test_run_opts(bpf_program__fd(steer.xdp->progs.xsk_def_prog), &opts));
-	xdp_count(now);
-	for (size_t i = 0; i < STEER_VERDICTS; i++) {
-		must(now[i] == steer.counted[i] || (now[i] == steer.counted[i] + 1 && !name));
-		if (now[i] != steer.counted[i])
-			name = names[i];
-		steer.counted[i] = now[i];
-	}
-	must(name != NULL);
-	action = strcmp(name, "redirected") == 0  ? XDP_REDIRECT
-		 : strncmp(name, "drop_", 5) == 0 ? XDP_DROP
-						  : XDP_PASS;
+	must(strcmp(names[xdp_moved(bytes)], said->verdict) == 0);
+	xdp_sum(steer.xdp->maps.steer_tenants, said->tenant, after, 2);
+	must(after[0] == before[0] + ours && after[1] == before[1] + (ours ? bytes : 0));
+	action = ours					   ? XDP_REDIRECT
+		 : strncmp(said->verdict, "drop_", 5) == 0 ? XDP_DROP
+							   : XDP_PASS;
 	must(opts.retval == action);
-	return name;
 }
 
-static void check_verdict(const char *verdict, uint8_t *buffer, const uint8_t *exact, size_t bytes,
-			  size_t choice)
+static void check_port(const struct reference_frame *said, uint8_t *buffer, size_t bytes,
+		       size_t choice)
 {
+	const __u64 *counted = (const __u64 *)steer_port_bytes(steer.port[choice]);
 	struct frame frame = {.data = buffer,
 			      .len = (uint32_t)bytes,
 			      .room = FRAME_BYTES_MAX + STEER_WINDOW_BYTES};
+	__u64 before[STEER_VERDICTS];
 
-	must(!strcmp(names[steer_decide(exact, exact + bytes, &steer.rules[choice])], verdict));
+	memcpy(before, counted, sizeof(before));
 	for (int fill = 0; fill < 2; fill++) {
 		memset(buffer + bytes, fill ? 0xff : 0, STEER_WINDOW_BYTES);
-		must(!strcmp(names[steer_port_decide(steer.port[choice], &frame)], verdict));
+		must(!strcmp(names[steer_port_decide(steer.port[choice], &frame)], said->verdict));
 	}
+	for (size_t i = 0; i < STEER_VERDICTS; i++)
+		must(counted[i] == before[i] + (strcmp(names[i], said->verdict) ? 0 : 2 * bytes));
+}
+
+static void check_verdict(const struct reference_frame *said, uint8_t *buffer, const uint8_t *exact,
+			  size_t bytes, size_t choice)
+{
+	struct steer_about about = {.tenant = 0};
+
+	must(!strcmp(names[steer_decide(exact, exact + bytes, &steer.rules[choice], &about)],
+		     said->verdict));
+	must(about.tenant == said->tenant);
+	check_port(said, buffer, bytes, choice);
 	if (steer.xdp && bytes >= KERNEL_BYTES_MIN && bytes <= KERNEL_BYTES_MAX)
-		must(!strcmp(xdp_verdict(exact, bytes, choice), verdict));
+		check_xdp(said, exact, bytes, choice);
 }
 
 /* Of what goes to our ports and addresses; the rest frame_parse() cannot tell. */
@@ -245,7 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(exact != NULL);
 	memcpy(exact, data + 1, bytes);
 	reference_steer(&choices[choice], exact, bytes, &said);
-	check_verdict(said.verdict, buffer, exact, bytes, choice);
+	check_verdict(&said, buffer, exact, bytes, choice);
 	check_parse(&said, exact, bytes);
 	free(exact);
 	return 0;

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { ETHERNET = 14, TAG = 4, TAGS = 2, UDP = 8, WIRE = 80, WIRE_MOST = 1440 };
+enum { ETHERNET = 14, TAG = 4, TAGS = 2, UDP = 8, WIRE = 80, TENANT = 60, WIRE_MOST = 1440 };
 enum { EXTENSIONS = 4, EXTENSION_MOST = 256 };
 enum { HOP_BY_HOP = 0, UDP_NEXT = 17, ROUTING = 43, FRAGMENT = 44, DESTINATION = 60 };
 
@@ -130,6 +130,8 @@ static const char *read_wire(const struct layers *l, struct reference_frame *out
 		return "drop_kind";
 	if (wire[8] + wire[9] * 256u != out->payload_bytes || out->payload_bytes > WIRE_MOST)
 		return "drop_length";
+	for (int i = 3; i >= 0; i--)
+		out->tenant = out->tenant * 256 + wire[TENANT + i];
 	return "redirected";
 }
 

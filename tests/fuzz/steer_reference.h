@@ -30,6 +30,7 @@ struct reference_frame {
 	bool udp_fits;	     /* UDP's length lies within IP's and that within the frame */
 	size_t payload, payload_bytes;
 	unsigned int port_from, port_to;
+	uint32_t tenant; /* of a request */
 	size_t address_bytes;
 	const uint8_t *from, *to;
 };
