@@ -6,8 +6,8 @@
  *
  * It looks four times in the manager's interval, and wakes sleeping workers each time, so that they
  * make a pass until the next. A worker that made none for half an interval hangs, until it makes
- * one. A sign of life goes out when half an interval is over, all workers have made a pass since the
- * last sign, and none hangs: one that was slow for a moment delays it by a quarter.
+ * one. A sign of life goes out when half an interval is over, all workers have made a pass since
+ * the last sign, and none hangs: one that was slow for a moment delays it by a quarter.
  *
  * Main thread. Pure but for the functions it is given.
  */
