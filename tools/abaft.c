@@ -25,6 +25,8 @@ static const struct subcommand subcommands[] = {
 	{"shell", command_shell, "type operations one after another"},
 	{"status", command_status, "a node's counters, or the outcome of a transaction"},
 	{"stats", command_stats, "a node's counters and latencies, out of its BPF maps"},
+	{"top", command_top, "watch the nodes of this host: rates, percentiles, drops"},
+	{"slow", command_slow, "follow slow transactions, each with its phases"},
 	{"load", command_load, "run transactions by the thousand and measure them"},
 	{"check", command_check, "judge histories of transactions"},
 	{"log", command_log, "read the commit logs of a stopped node"},

@@ -80,6 +80,8 @@ int command_txn(int argc, char **argv);
 int command_shell(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_stats(int argc, char **argv);
+int command_top(int argc, char **argv);
+int command_slow(int argc, char **argv);
 int command_load(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_demo(int argc, char **argv);
