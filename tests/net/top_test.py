@@ -1,7 +1,8 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
-"""top_test.py - `abaft top` and `abaft slow` against nodes at work: what they show is what was done,
-a stuck disk is seen where it is, dead nodes and restarts are told, and the terminal is left right."""
+"""top_test.py - `abaft top` and `abaft slow` against nodes at work: what they show is what was
+done, a stuck disk is seen where it is, dead nodes and restarts are told, and the terminal is left
+as it was."""
 import contextlib
 import fcntl
 import json
@@ -94,7 +95,7 @@ def row(frame, begin, column):
 def each_worker(t, node, peer):
     """Whose work it was."""
     count = 50
-    with Running('top', '-b', '--pin-dir', node.keys['pin_dir'], '-v', 'workers', '-c', '3') as view:
+    with Running('top', '-b', '-d', node.keys['pin_dir'], '-v', 'workers', '-c', '3') as view:
         view.wait_for('abaft top')
         for i in range(count):
             peer.write({b'c%d' % i: b'1'}, wire.new_id(worker=1, workers=2))
