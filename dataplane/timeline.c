@@ -3,6 +3,7 @@
 #include "dataplane/timeline.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <abaft/wire.h>
@@ -73,7 +74,7 @@ void timeline_durable(struct timeline *line, struct telemetry *telemetry, uint64
 {
 	line->durable_ns = durable_ns;
 	line->begin_ns = telemetry->begin_ns;
-	line->ended = true;
+	line->ended = telemetry->ended;
 	line->answered_ns = telemetry->now_ns;
 	telemetry_add(telemetry, HISTOGRAM_commit_durable, between(line->executed_ns, durable_ns));
 	telemetry_add(telemetry, HISTOGRAM_txn_life, between(line->begin_ns, durable_ns));
@@ -132,7 +133,7 @@ static void note_slow(const struct timeline *line, struct telemetry *telemetry,
 			       .status = load_le16(header->status),
 			       .request_bytes = line->request_bytes,
 			       .answer_bytes = answer_bytes,
-			       .ended = line->ended};
+			       .ended = line->ended != 0};
 
 	memcpy(txn.id, header->txn, sizeof(txn.id));
 	fill_phases(&txn.phase_ns, line, telemetry->now_ns);
@@ -148,7 +149,6 @@ void timeline_sent(const struct timeline *line, struct telemetry *telemetry, con
 	if (timeline_is_slow(line, telemetry))
 		note_slow(line, telemetry, answer, answer_bytes, unix_us);
 	if (line->ended)
-		PROBE(txn__ack, 4, ((const struct abaft_wire_header *)(const void *)answer)->txn,
-		      load_le16(((const struct abaft_wire_header *)(const void *)answer)->status),
-		      between(line->executed_ns, telemetry->now_ns), line->owner);
+		PROBE(txn__ack, 5, PROBE_ID(answer + offsetof(struct abaft_wire_header, txn)),
+		      line->ended, between(line->executed_ns, telemetry->now_ns), line->owner);
 }

@@ -32,7 +32,7 @@ struct timeline {
 	uint64_t record;   /* in the log */
 	uint32_t owner;	   /* the worker that executed it */
 	uint32_t request_bytes;
-	bool ended; /* its transaction */
+	uint8_t ended; /* its transaction, by this operation; 0: it goes on */
 };
 
 /* It came from the port, at `now_ns`; the XDP program saw it at `arrival_ns` (0: unknown). */

@@ -4,6 +4,7 @@
  * through the core, and as an answer back to the port. worker.c's pass calls it; I1 and I2 are
  * worker.h's.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include <abaft/error.h>
@@ -203,7 +204,6 @@ static void slot_route(struct worker *w, struct slot *slot)
 		slot_refuse(w, slot, ABAFT_BUSY);
 		return;
 	}
-	PROBE(txn__handover, 3, header->txn, w->config.number, owner);
 	w->lent++;
 	w->counters->handed_over++;
 	w->wake |= UINT64_C(1) << owner;
@@ -313,10 +313,10 @@ void worker_receive(struct worker *w)
 static void borrow(struct worker *w, uint32_t peer)
 {
 	struct slot *burst[BORROW_BURST];
-	uint32_t count = 0;
+	uint32_t count = 0, self = w->config.number;
 
 	while (count < BORROW_BURST) {
-		struct slot *slot = handover_borrow(w->config.handover, w->config.number, peer);
+		struct slot *slot = handover_borrow(w->config.handover, self, peer);
 
 		if (slot == NULL)
 			break;
@@ -327,8 +327,12 @@ static void borrow(struct worker *w, uint32_t peer)
 		return;
 	node_ahead_run(w->config.node);
 	worker_look(w);
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		timeline_borrowed(&burst[i]->line, w->telemetry);
+		PROBE(txn__handover, 4,
+		      PROBE_ID(slot_payload(burst[i]) + offsetof(struct abaft_wire_header, txn)),
+		      burst[i]->home, self);
+	}
 	for (uint32_t i = 0; i < count; i++)
 		slot_execute(w, burst[i]);
 }

@@ -40,6 +40,11 @@ static inline uint32_t load_be32(const void *p)
 	return __builtin_bswap32(load_le32(p));
 }
 
+static inline uint64_t load_be64(const void *p)
+{
+	return __builtin_bswap64(load_le64(p));
+}
+
 static inline void store_le16(void *p, uint16_t v)
 {
 	memcpy(p, &v, sizeof(v));

@@ -275,7 +275,7 @@ uint16_t commit_append(struct node *node, struct txn *txn)
 	record_encode(out, txn->id, txn->number, set);
 	values_hand_over(set);
 	seq = node->log.append(node->log.log, bytes, RECORD_COMMIT, &place);
-	PROBE(txn__commit, 4, txn->id, seq, bytes, set->winners);
+	PROBE(txn__commit, 5, PROBE_ID(txn->id), seq, bytes, set->winners);
 	places_set(set, place);
 	pending_push(node, txn, seq);
 	return ABAFT_OK;
@@ -331,7 +331,7 @@ static void publish(struct node *node, struct txn *txn)
 	uint64_t era;
 
 	settle_down(node, &txn->writes);
-	PROBE(txn__publish, 3, txn->id, txn->number.time, txn->writes.winners);
+	PROBE(txn__publish, 4, PROBE_ID(txn->id), txn->number.time, txn->writes.winners);
 	era = reclaim_commit(&node->reclaim, txn->commit);
 	for (uint32_t i = 0; i < txn->writes.winners; i++)
 		reclaim_superseded(&node->reclaim, txn->writes.entries[i].version, era);
@@ -347,7 +347,7 @@ static void tell(struct node *node, struct txn *txn, uint16_t status, node_done_
 
 	if (node->telemetry) {
 		node->telemetry->begin_ns = txn->begin_ns;
-		node->telemetry->ended = true;
+		node->telemetry->ended = code;
 		if (status != ABAFT_OK)
 			op_count_error(telemetry_op(node->telemetry, code), status);
 	}
@@ -365,7 +365,7 @@ void node_durable(struct node *node, uint64_t seq, node_done_fn done, void *arg)
 
 		if (txn->seq > seq)
 			return;
-		PROBE(txn__durable, 2, txn->id, txn->seq);
+		PROBE(txn__durable, 3, PROBE_ID(txn->id), txn->seq);
 		node->pending_first = (node->pending_first + 1) % ABAFT_COMMITS_PENDING_MAX;
 		node->pending_count--;
 		if (txn->commit) {
@@ -373,7 +373,7 @@ void node_durable(struct node *node, uint64_t seq, node_done_fn done, void *arg)
 		} else {
 			outcome_add(&node->outcomes, txn->id, OUTCOME_ABORTED, txn->number);
 			node->counters->aborts++;
-			PROBE(txn__abort, 1, txn->id);
+			PROBE(txn__abort, 2, PROBE_ID(txn->id));
 		}
 		tell(node, txn, ABAFT_OK, done, arg);
 		txn_end(&node->txns, &node->memory, txn);

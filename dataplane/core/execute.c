@@ -68,8 +68,7 @@ static uint64_t deadline_us(const struct node *node, const struct request *r)
 
 static void displace(struct node *node, struct txn *txn)
 {
-	PROBE(txn__expire, 3, txn->id, node->now.mono_us - txn->begin_us, 1);
-	node_end_early(node, txn);
+	node_end_early(node, txn, true);
 	node->counters->displaced++;
 }
 
@@ -108,7 +107,7 @@ static uint16_t open_txn(struct execution *x)
 		return ABAFT_BUSY;
 	}
 	x->txn->begin_ns = node->telemetry ? node->telemetry->now_ns : 0;
-	PROBE(txn__start, 4, x->txn->id, node->next_instance, x->request->step,
+	PROBE(txn__start, 5, PROBE_ID(x->txn->id), node->next_instance, x->request->step,
 	      x->request->attempt);
 	if (x->request->attempt == 0)
 		txn_set_fresh(&node->txns, x->txn);
@@ -275,8 +274,6 @@ uint16_t execution_choose(struct execution *x, const struct op *op, struct key_i
 		*out = before->version;
 		return ABAFT_OK;
 	}
-	if (txn->reads.count == 0)
-		PROBE(txn__first_read, 3, txn->id, op->key, op->key_bytes);
 	v = readset_choose(&txn->reads, id,
 			   index_find(&node->store->index, id, op->key, op->key_bytes), txn->cut);
 	err = readset_add(&txn->reads, &node->memory, id, v);
@@ -288,6 +285,9 @@ uint16_t execution_choose(struct execution *x, const struct op *op, struct key_i
 		node->counters->busy_memory++;
 		return ABAFT_NO_SPACE;
 	}
+	if (txn->reads.count == 1)
+		PROBE(txn__first_read, 5, PROBE_ID(txn->id), op->key, op->key_bytes,
+		      v ? v->bytes : 0);
 	if (v && v->number.time > txn->seen)
 		txn->seen = v->number.time;
 	*out = v;
@@ -403,7 +403,6 @@ static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
 	uint16_t status;
 
 	count_put(x->node->counters, op->code);
-	PROBE(txn__put, 4, x->txn->id, op->key, op->key_bytes, op->data_bytes);
 	if (op->total > ABAFT_VALUE_BYTES_MAX) {
 		x->node->counters->refused_too_large++;
 		status = ABAFT_TOO_LARGE;
@@ -414,6 +413,9 @@ static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
 			put_status(x->node, writeset_put(&x->txn->writes, &x->node->memory, &args));
 		x->node->memory.deleting = false;
 	}
+	if (status == ABAFT_OK)
+		PROBE(txn__put, 6, PROBE_ID(x->txn->id), op->code, op->key, op->key_bytes,
+		      op->data_bytes);
 	result(x, op->code, status);
 	return status;
 }
@@ -425,7 +427,7 @@ static uint16_t commit_read_only(struct execution *x, const struct op *op)
 {
 	if (x->node->telemetry) {
 		x->node->telemetry->begin_ns = x->txn->begin_ns;
-		x->node->telemetry->ended = true;
+		x->node->telemetry->ended = ABAFT_OP_COMMIT;
 	}
 	if (!x->request->open || x->request->step > 0 || x->request->attempt > 0)
 		outcome_add(&x->node->outcomes, x->txn->id, OUTCOME_COMMITTED, no_number);
@@ -650,7 +652,7 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 
 	if (node->telemetry) {
 		node->telemetry->begin_ns = 0;
-		node->telemetry->ended = false;
+		node->telemetry->ended = 0;
 	}
 	if (verdict == REQUEST_DROP)
 		return NODE_DROP;

@@ -197,10 +197,12 @@ static bool evictions_wait(const struct node *node)
 	       cache_over(&node->store->cache, node->config.worker);
 }
 
-void node_end_early(struct node *node, struct txn *txn)
+void node_end_early(struct node *node, struct txn *txn, bool displaced)
 {
-	telemetry_add(node->telemetry, HISTOGRAM_txn_life,
-		      (node->now.mono_us - txn->begin_us) * UINT64_C(1000));
+	uint64_t age_ns = (node->now.mono_us - txn->begin_us) * UINT64_C(1000);
+
+	PROBE(txn__expire, 4, PROBE_ID(txn->id), age_ns, displaced);
+	telemetry_add(node->telemetry, HISTOGRAM_txn_life, age_ns);
 	txn_end(&node->txns, &node->memory, txn);
 }
 
@@ -225,8 +227,7 @@ uint64_t node_tick(struct node *node)
 	struct txn *txn;
 
 	while (expired < EXPIRED_PER_TICK && (txn = txn_expired(&node->txns, node->now.mono_us))) {
-		PROBE(txn__expire, 3, txn->id, node->now.mono_us - txn->begin_us, 0);
-		node_end_early(node, txn);
+		node_end_early(node, txn, false);
 		node->counters->expired++;
 		expired++;
 	}

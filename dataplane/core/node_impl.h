@@ -59,7 +59,7 @@ struct node {
  * else the error to answer, and it is OPEN as before. */
 uint16_t commit_append(struct node *node, struct txn *txn);
 uint16_t abort_append(struct node *node, struct txn *txn);
-/* node.c: ends a transaction that its client did not end. */
-void node_end_early(struct node *node, struct txn *txn);
+/* node.c: ends a transaction that its client did not end, for its age or for others. */
+void node_end_early(struct node *node, struct txn *txn, bool displaced);
 
 #endif

@@ -4,5 +4,6 @@
 
 #define PROBE_SEMAPHORE(name)                                                                      \
 	volatile unsigned short /* tidy: allow, because the kernel writes it */                    \
-		abaft_##name##_semaphore __attribute__((section(".probes")));
+		abaft_##name##_semaphore                                                           \
+		__attribute__((section(".probes"), visibility("hidden")));
 ABAFT_PROBES(PROBE_SEMAPHORE)

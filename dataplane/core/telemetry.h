@@ -26,9 +26,10 @@ struct telemetry {
 	 * the pass's, which is too coarse for what takes microseconds. */
 	uint64_t now_ns;
 	/* What the core says of the transaction of the request that it executed, or told the
-	 * outcome of, last: when its first packet was executed, and whether this was its end. */
+	 * outcome of, last: when its first packet was executed, and the operation that was its
+	 * end, COMMIT or ABORT; 0: it goes on. */
 	uint64_t begin_ns;
-	bool ended;
+	uint8_t ended;
 };
 
 /* The counter of a wire operation; 0: of packets. */

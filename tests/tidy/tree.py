@@ -10,7 +10,7 @@ import re
 import subprocess
 
 SOURCE_ENDINGS = ('.c', '.h')
-SCRIPT_ENDINGS = ('.py', '.sh')
+SCRIPT_ENDINGS = ('.py', '.sh', '.bt')
 
 
 class Tree:
