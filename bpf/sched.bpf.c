@@ -11,6 +11,9 @@
  *     here are hit under it, but for the wake-up of a thread that runs, which I2 leaves out.
  * I2. struct run of a worker says whether its thread runs. A list may name workers that wait no
  *     more or elsewhere; their struct run decides.
+ * I3. A switch may go unseen (there are kernels that hide those from some threads): a thread that
+ *     is switched out while it waits was switched in so. Its wait is then known until the last
+ *     switch that was seen on its CPU.
  *
  * control/watchers.c loads it. Needs BTF and Linux 5.18, whose sched_switch tells the state.
  */
@@ -103,6 +106,7 @@ static __always_inline void steal(__u32 worker, struct task_struct *by, __u64 ns
 		bpf_map_update_elem(&thieves, &key, &first, BPF_NOEXIST);
 		return;
 	}
+	BPF_CORE_READ_STR_INTO(&thief->comm, by, comm); /* it may have changed, as by exec */
 	__sync_fetch_and_add(&thief->count, 1);
 	__sync_fetch_and_add(&thief->ns, ns);
 }
@@ -131,18 +135,13 @@ static __always_inline void slice_end(struct cpu *cpu, __u32 at, struct task_str
 	}
 }
 
-static __always_inline void switched_in(__u32 worker, __u64 now_ns)
+static __always_inline void wait_end(struct run *run, __u32 worker, __u64 now_ns)
 {
-	struct run *run = run_of(worker);
-
-	if (!run)
-		return;
-	if (run->wait_ns && run->was_preempted)
+	if (run->wait_ns && now_ns > run->wait_ns && run->was_preempted)
 		watched_add(&preempted, worker, now_ns - run->wait_ns);
-	else if (run->wait_ns)
+	else if (run->wait_ns && now_ns > run->wait_ns)
 		watched_add(&run_delay, worker, now_ns - run->wait_ns);
 	run->wait_ns = 0;
-	run->runs = 1;
 }
 
 SEC("tp_btf/sched_switch")
@@ -153,18 +152,22 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 	struct cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &at);
 	struct worker_thread *out = watched_thread((__u32)prev->pid);
 	struct worker_thread *in = watched_thread((__u32)next->pid);
-	struct run *run = out ? run_of(out->worker) : NULL;
+	struct run *run;
 	__u64 now_ns = bpf_ktime_get_ns();
 
 	if (!cpu)
 		return 0;
 	if (cpu->waiting)
 		slice_end(cpu, at, prev, out ? out->worker : ABAFT_WORKERS_MAX, now_ns);
-	if (in)
-		switched_in(in->worker, now_ns);
+	run = in ? run_of(in->worker) : NULL;
 	if (run) {
+		wait_end(run, in->worker, now_ns);
+		run->runs = 1;
+	}
+	run = out ? run_of(out->worker) : NULL;
+	if (run) {
+		wait_end(run, out->worker, run->cpu == at ? cpu->since_ns : 0); /* I3 */
 		run->runs = 0;
-		run->wait_ns = 0;
 		run->was_preempted = 1;
 		if (preempt || prev_state == 0)
 			wait_begin(run, out->worker, at, now_ns);

@@ -32,6 +32,7 @@
 
 /* /proc/self/ns/pid of the first pid namespace; the same number in all kernels. */
 #define PID_NAMESPACE_FIRST 0xeffffffcu
+#define TYPES		    "/sys/kernel/btf/vmlinux"
 #define NEEDS_MAX	    5
 
 struct kind {
@@ -109,6 +110,7 @@ static int check_needs(const struct kind *kind, const struct btf *btf, char *why
 static int check_kernel(struct btf **btf, char *why)
 {
 	struct stat space;
+	int err;
 
 	/* The programs know threads by their ids in the first namespace, the daemon its own by
 	 * those in its own. */
@@ -117,12 +119,13 @@ static int check_kernel(struct btf **btf, char *why)
 			   "the node runs in a pid namespace of its own; run it in the host's "
 			   "(--pid=host)");
 	*btf = btf__load_vmlinux_btf();
-	if (!*btf)
-		return say(why, -ENOENT,
-			   "cannot read the kernel's own types from /sys/kernel/btf/vmlinux (%s); "
-			   "that needs sysfs and a kernel with CONFIG_DEBUG_INFO_BTF",
-			   strerror(errno));
-	return 0;
+	if (*btf)
+		return 0;
+	err = access(TYPES, R_OK) < 0 ? -errno : -EINVAL;
+	return say(why, err,
+		   "cannot read the kernel's own types from " TYPES " (%s); that needs sysfs and a "
+		   "kernel with CONFIG_DEBUG_INFO_BTF",
+		   strerror(-err));
 }
 
 static int set_maps(struct bpf_object *object, const struct watchers_config *config, char *why)
@@ -142,7 +145,8 @@ static int set_maps(struct bpf_object *object, const struct watchers_config *con
 		else if (strcmp(name, "sched_cpus") == 0)
 			err = bpf_map__set_max_entries(map, (__u32)cpus);
 		else if (strcmp(name, "softirqs") == 0)
-			err = bpf_map__set_max_entries(map, config->cpus_count);
+			err = config->cpus_count ? bpf_map__set_max_entries(map, config->cpus_count)
+						 : -ENODEV;
 		else if (bpf_map__value_size(map) == sizeof(struct histogram) ||
 			 strcmp(name, "sched_runs") == 0)
 			err = bpf_map__set_max_entries(map, config->workers);
@@ -229,7 +233,9 @@ static int pin(struct watcher *watcher, const struct kind *kind, const char *pin
 		(void)unlink(path); /* a killed run's */
 		err = fd < 0 ? fd : bpf_obj_pin(fd, path);
 		if (err)
-			return say(why, err, "cannot pin %s: %s", path, strerror(-err));
+			return say(why, err, "cannot pin %s: %s%s", path, strerror(-err),
+				   err == -EPERM ? "; it must lie on a mounted bpf file system"
+						 : "");
 		watcher->pins++;
 	}
 	return 0;

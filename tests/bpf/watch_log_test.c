@@ -313,6 +313,6 @@ int main(void)
 		cmocka_unit_test(others), cmocka_unit_test(failed),
 	};
 
-	watch_bed_needs_root();
+	watch_bed_needs();
 	return cmocka_run_group_tests_name("watch_log", tests, setup, teardown);
 }

@@ -18,11 +18,17 @@
 
 #include <bpf/bpf.h>
 
-void watch_bed_needs_root(void)
+void watch_bed_needs(void)
 {
-	if (geteuid() == 0)
+	const char *lacks = NULL;
+
+	if (geteuid() != 0)
+		lacks = "root (BPF programs on tracepoints)";
+	else if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+		lacks = "a kernel that tells its types in /sys/kernel/btf/vmlinux";
+	if (!lacks)
 		return;
-	puts("1..0 # SKIP needs root (BPF programs on tracepoints)");
+	printf("1..0 # SKIP needs %s\n", lacks);
 	exit(0);
 }
 

@@ -27,7 +27,7 @@ struct watch_bed {
 };
 
 /* Prints why these tests cannot run here, as TAP, and ends the program; or returns. */
-void watch_bed_needs_root(void);
+void watch_bed_needs(void);
 /* A mount namespace of this process's own, the file system, the map. Fails the test otherwise. */
 void watch_bed_make(struct watch_bed *bed);
 void watch_bed_remove(struct watch_bed *bed);
