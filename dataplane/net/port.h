@@ -18,6 +18,15 @@ struct frame {
 	uint32_t len;	/* bytes of the frame */
 	uint32_t room;	/* bytes that data can hold, >= len */
 	uint32_t flags; /* FRAME_* */
+	/*
+	 * Received: when the XDP program saw it, CLOCK_MONOTONIC; 0 if that is not known: on ports
+	 * that the kernel does not see, where a driver has no metadata, and for most frames of a
+	 * flood (bpf/steer.bpf.c). Nobody on the network can set it, yet it is not judged here:
+	 * who computes with it, the worker, leaves out what is more than a minute old, and takes
+	 * what lies in the future for now if it is little: two CPUs looked at the clock, one of
+	 * them less exactly.
+	 */
+	uint64_t arrival_ns;
 	void *handle;
 };
 

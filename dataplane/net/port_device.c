@@ -174,6 +174,7 @@ static void fill_queue(struct port_device *device, uint32_t number, uint16_t eth
 	q->port.owns_device = device->spec.kind != PORT_AFXDP;
 	q->port.local_senders = device->spec.kind == PORT_AFXDP && !device->verify_checksums &&
 				iface_is_local(device->spec.name);
+	q->stamped = device->spec.kind == PORT_AFXDP;
 	q->device = ethdev;
 	q->number = queue;
 	q->fd = fd;

@@ -15,6 +15,7 @@ struct port_queue {
 	uint16_t device; /* ethdev: for afxdp each queue is an ethdev of its own */
 	uint16_t number; /* queue of it */
 	int fd;		 /* readable when frames came, or -1 */
+	bool stamped;	 /* XDP metadata may stand before a frame: the kernel wrote the buffer */
 };
 
 struct port_device {

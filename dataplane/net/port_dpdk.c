@@ -7,7 +7,10 @@
  */
 #include "dataplane/net/port_device.h"
 
+#include <string.h>
+
 #include <abaft/limits.h>
+#include <abaft/telemetry.h>
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -38,6 +41,34 @@ static void keep_first(struct rte_mbuf *mbuf)
 	mbuf->pkt_len = mbuf->data_len;
 }
 
+/*
+ * When the XDP program saw the frame, out of the metadata that it put before it; 0: not known.
+ *
+ * What stands there is the kernel's: an AF_XDP frame begins in its buffer behind DPDK's headroom
+ * and 256 bytes of the kernel's own, always at the same place, and the kernel copies the metadata
+ * (in copy mode), or has them written (in zero-copy mode), right before it. No sender's byte ever
+ * gets there: frames grow towards the end, answers are written in place, and no other buffers are
+ * sent from this pool.
+ *
+ * The buffer is used again, and a frame that came without metadata must not find those of the one
+ * before. Of those that came up here the magic is cleared. One that was not given to us, as the
+ * socket's ring was full, left them uncleared; but the program puts metadata before each frame that
+ * it redirects, if the driver takes them at all, also if it has no time to tell.
+ */
+static uint64_t take_arrival(struct rte_mbuf *mbuf)
+{
+	struct steer_meta meta;
+	uint8_t *at = rte_pktmbuf_mtod(mbuf, uint8_t *) - sizeof(meta);
+
+	if (unlikely(rte_pktmbuf_headroom(mbuf) < sizeof(meta)))
+		return 0;
+	memcpy(&meta, at, sizeof(meta));
+	if (meta.magic != STEER_META_MAGIC)
+		return 0;
+	memset(at, 0, sizeof(meta));
+	return meta.arrival_ns;
+}
+
 static unsigned int rx(struct port *port, struct frame *frames, unsigned int n)
 {
 	struct port_queue *queue = (struct port_queue *)port;
@@ -57,6 +88,7 @@ static unsigned int rx(struct port *port, struct frame *frames, unsigned int n)
 		frames[i].len = mbuf->data_len;
 		frames[i].room = (uint32_t)mbuf->buf_len - mbuf->data_off;
 		frames[i].flags = checksum_flags(mbuf->ol_flags);
+		frames[i].arrival_ns = queue->stamped ? take_arrival(mbuf) : 0;
 		frames[i].handle = mbuf;
 	}
 	return got;

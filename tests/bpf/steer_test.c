@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -563,6 +564,104 @@ static void tenants_without_end(void **state)
 	assert_int_equal(tenant(deciders, last).bytes, len);
 }
 
+static __u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (__u64)ts.tv_sec * 1000000000 + (__u64)ts.tv_nsec;
+}
+
+/* The metadata that stand before the frame after so many runs; their bytes. */
+static uint32_t metadata(struct deciders *deciders, const uint8_t *frame, uint32_t len, int runs,
+			 struct steer_meta *meta)
+{
+	uint8_t out[PACKET_ROOM + 256];
+	struct xdp_md in = {.data_end = len}, about = {0};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .data_out = out,
+		    .data_size_out = sizeof(out), .ctx_in = &in, .ctx_size_in = sizeof(in),
+		    .ctx_out = &about, .ctx_size_out = sizeof(about), .repeat = runs);
+
+	assert_int_equal(
+		bpf_prog_test_run_opts(bpf_program__fd(deciders->xdp->progs.xsk_def_prog), &opts),
+		0);
+	assert_int_equal(opts.data_size_out, about.data + len);
+	assert_memory_equal(out + about.data, frame, len);
+	memset(meta, 0, sizeof(*meta));
+	if (about.data >= sizeof(*meta))
+		memcpy(meta, out + about.data - sizeof(*meta), sizeof(*meta));
+	return about.data;
+}
+
+/* A tick passes, or more. */
+static void wait_for_tick(void)
+{
+	const struct timespec tick = {.tv_nsec = 11000000};
+
+	nanosleep(&tick, NULL);
+}
+
+/* What is handed on bears its time of arrival, and the frame is what it was; all else is untouched.
+ */
+static void arrival(void **state)
+{
+	struct deciders *deciders = *state;
+	uint8_t frame[PACKET_ROOM];
+	struct steer_meta meta;
+
+	needs_root(deciders);
+	listen_there(deciders, true);
+	wait_for_tick(); /* the test before was a flood */
+	for (size_t i = 0; i < sizeof(fixtures) / sizeof(fixtures[0]); i++) {
+		bool ours = fixtures[i].verdict == STEER_redirected;
+		uint32_t len = make(frame, &fixtures[i]);
+		__u64 before = now_ns();
+
+		if (len < 14)
+			continue;
+		assert_int_equal(metadata(deciders, frame, len, 1, &meta), ours ? sizeof(meta) : 0);
+		if (!ours)
+			continue;
+		assert_int_equal(meta.magic, STEER_META_MAGIC);
+		assert_in_range(meta.arrival_ns, before, now_ns());
+	}
+	listen_there(deciders, false);
+	assert_int_equal(metadata(deciders, frame, make(frame, &fixtures[0]), 1, &meta), 0);
+	listen_there(deciders, true);
+}
+
+/* A flood makes the program look at the clock less often. A frame without a time says so: else the
+ * one of an older frame could stand in its buffer. Afterwards each frame is timed again. */
+static void arrival_in_floods(void **state)
+{
+	struct deciders *deciders = *state;
+	uint8_t frame[PACKET_ROOM];
+	struct steer_meta meta;
+	uint32_t len, timed = 0, untimed = 0;
+
+	needs_root(deciders);
+	listen_there(deciders, true);
+	len = make(frame, &fixtures[0]);
+	/* In a tick there is time for more runs than these. */
+	for (int runs = 4000; runs < 4100; runs++) {
+		__u64 before = now_ns();
+
+		assert_int_equal(metadata(deciders, frame, len, runs, &meta), sizeof(meta));
+		assert_int_equal(meta.magic, STEER_META_MAGIC);
+		if (meta.arrival_ns)
+			assert_in_range(meta.arrival_ns, before, now_ns());
+		timed += meta.arrival_ns != 0;
+		untimed += meta.arrival_ns == 0;
+	}
+	assert_true(untimed > 0);
+	assert_true(timed > 0);
+	wait_for_tick();
+	for (int i = 0; i < 20; i++) {
+		(void)metadata(deciders, frame, len, 1, &meta);
+		assert_int_not_equal(meta.arrival_ns, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -570,8 +669,8 @@ int main(void)
 		cmocka_unit_test(cut_at_every_byte),   cmocka_unit_test(own_addresses),
 		cmocka_unit_test(port_ranges),	       cmocka_unit_test(small_buffer),
 		cmocka_unit_test(random_frames),       cmocka_unit_test(tenants),
-		cmocka_unit_test(tenants_without_end),
-
+		cmocka_unit_test(tenants_without_end), cmocka_unit_test(arrival),
+		cmocka_unit_test(arrival_in_floods),
 	};
 
 	return cmocka_run_group_tests_name("steer", tests, setup, teardown);

@@ -5,7 +5,9 @@
  *	echo PORT-SPEC INTERFACE|- PORT-BASE WORKERS PIN-DIR STATE-DIR [generic|huge|ADDRESS ...]
  *
  * tests/net/port_test.py runs it in a namespace of its own. Prints "ready MODE NOTE" when it
- * answers, ends on SIGTERM or when its standard input ends, and prints "counters ..." last.
+ * answers, ends on SIGTERM or when its standard input ends, and prints "counters ..." last. Before
+ * that it tells how many frames came with a time of arrival, how many with an impossible one, and
+ * the least and the most time that they had taken when rx() gave them up.
  * Workers share this thread: what it proves is the port, not the worker. Where the device is wholly
  * ours it is also a host with the addresses given.
  */
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <abaft/limits.h>
@@ -24,7 +27,8 @@
 #include "dataplane/net/port_dpdk.h"
 
 /* A sleep that no descriptor ends is this short at the longest. */
-#define NAP_MS 100
+#define NAP_MS	  100
+#define MINUTE_NS UINT64_C(60000000000)
 
 static volatile sig_atomic_t stopping;
 
@@ -36,7 +40,35 @@ static void stop(int number)
 struct tally {
 	struct host host;
 	unsigned long answers, hosted[4], refused[4], sleeps;
+	unsigned long arrivals, impossible;
+	uint64_t least_ns, most_ns;
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* As a worker would do it. */
+static void note_arrival(struct tally *tally, const struct frame *frame, uint64_t now)
+{
+	uint64_t ns = now - frame->arrival_ns;
+
+	if (!frame->arrival_ns)
+		return;
+	tally->arrivals++;
+	if (frame->arrival_ns > now || ns > MINUTE_NS) {
+		tally->impossible++;
+		return;
+	}
+	if (ns > tally->most_ns)
+		tally->most_ns = ns;
+	if (!tally->least_ns || ns < tally->least_ns)
+		tally->least_ns = ns;
+}
 
 static void answer(struct port *port, struct frame *frame, struct tally *tally)
 {
@@ -69,9 +101,12 @@ static unsigned int pass(struct port_device *device, struct tally *tally)
 	for (uint32_t q = 0; q < port_device_queues(device); q++) {
 		struct port *port = port_device_queue(device, q);
 		unsigned int n = port->ops->rx(port, frames, ABAFT_BURST);
+		uint64_t now = n ? now_ns() : 0;
 
-		for (unsigned int i = 0; i < n; i++)
+		for (unsigned int i = 0; i < n; i++) {
+			note_arrival(tally, &frames[i], now);
 			answer(port, &frames[i], tally);
+		}
 		all += n;
 	}
 	return all;
@@ -140,6 +175,9 @@ static int run(char **argv, struct steer *steer, char *why)
 	       tally.answers, tally.refused[1], tally.refused[2], tally.refused[3],
 	       tally.hosted[HOST_ARP], tally.hosted[HOST_ND], tally.hosted[HOST_ECHO],
 	       tally.sleeps);
+	printf("arrivals %lu impossible %lu least_us %lu most_us %lu\n", tally.arrivals,
+	       tally.impossible, (unsigned long)(tally.least_ns / 1000),
+	       (unsigned long)(tally.most_ns / 1000));
 	return 0;
 }
 

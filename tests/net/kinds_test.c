@@ -20,7 +20,9 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
-#include "dataplane/net/port_dpdk.h"
+#include <abaft/telemetry.h>
+
+#include "dataplane/net/port_device.h"
 #include "tests/lib/packet.h"
 
 /* Peers find each other by DPDK's own timers. */
@@ -173,6 +175,46 @@ static void two_buffers(void **state)
 	port_device_close(device);
 }
 
+/* The frame goes round once more; what rx() says of its arrival. */
+static uint64_t arrival_of(struct port *port, struct frame *frame)
+{
+	port->ops->tx(port, frame, 1);
+	memset(frame, 0xff, sizeof(*frame));
+	assert_int_equal(port->ops->rx(port, frame, 1), 1);
+	return frame->arrival_ns;
+}
+
+/* A time of arrival is read on AF_XDP's ports only, once, and only if it is one. */
+static void metadata(void **state)
+{
+	struct steer_meta meta = {.arrival_ns = 77, .magic = STEER_META_MAGIC};
+	struct port_device *device = open_port("ring");
+	struct port *port = port_device_queue(device, 0);
+	struct frame frame = make_frame(0);
+	struct rte_mbuf *mbuf = frame.handle;
+
+	memcpy(frame.data - sizeof(meta), &meta, sizeof(meta));
+	assert_int_equal(arrival_of(port, &frame), 0);
+	/* A loop in AF_XDP's place: the metadata are still there. */
+	((struct port_queue *)port)->stamped = true;
+	assert_int_equal(arrival_of(port, &frame), 77);
+	assert_int_equal(arrival_of(port, &frame), 0);
+	meta.magic++;
+	memcpy(frame.data - sizeof(meta), &meta, sizeof(meta));
+	assert_int_equal(arrival_of(port, &frame), 0);
+	/* No room for them before the frame: what stands there is not the buffer's. */
+	meta.magic--;
+	mbuf->data_off = sizeof(meta) - 1;
+	frame.data = mbuf->buf_addr;
+	memset(frame.data, 1, mbuf->data_off);
+	frame.data += mbuf->data_off;
+	memcpy(frame.data - sizeof(meta) + 8, &meta.magic, sizeof(meta.magic));
+	assert_int_equal(arrival_of(port, &frame), 0);
+	mbuf->data_off = RTE_PKTMBUF_HEADROOM;
+	port->ops->release(port, &frame);
+	port_device_close(device);
+}
+
 /* DPDK 22.11's memif notices on its interrupt thread that the peer went, and then uses what a close
  * at the same moment frees: both ends in one process must not be closed at once. */
 static void wait_until_down(const char *name)
@@ -310,6 +352,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ring),	       cmocka_unit_test(full_queue),
 		cmocka_unit_test(two_buffers), cmocka_unit_test(memif),
 		cmocka_unit_test(any_vdev),    cmocka_unit_test(what_is_not_there),
+		cmocka_unit_test(metadata),
 	};
 
 	if (argc < 2)

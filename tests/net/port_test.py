@@ -5,6 +5,7 @@ requests come back, the rest reaches the kernel, nothing stays behind, also afte
 
     port_test.py ECHO PASS   the programs built from echo.c and pass.bpf.c
 """
+import json
 import os
 import shutil
 import signal
@@ -26,6 +27,8 @@ LINE_S = 20
 ANSWER_S = 2
 # With a descriptor to sleep on, an answer needs no nap; echo.c naps 100 ms without one.
 PROMPT_S = 0.05
+# How long a stopped echo leaves a frame waiting.
+WAIT_S = 0.4
 HUGE_PAGES = 64
 FLOOD = 30000
 
@@ -54,19 +57,30 @@ class Echo:
         out, errors = self.process.communicate(timeout=LINE_S)
         for line in out.splitlines():
             words = line.split()
-            if words and words[0] in ('answers', 'counters'):
+            if words and words[0] in ('answers', 'arrivals', 'counters'):
                 words = words[words[0] == 'counters':]
                 self.counters.update(zip(words[::2], map(int, words[1::2])))
         return errors
+
+    def counted(self, name):
+        """A pinned map of the XDP program as bpftool prints it: all CPUs together, by key."""
+        sums = {}
+        for entry in json.loads(node.run('bpftool', '-j', 'map', 'dump', 'pinned',
+                                         f'{self.pins}/{name}')):
+            fields = sums.setdefault(entry['formatted']['key'], {})
+            for cpu in entry['formatted']['values']:
+                for field, value in cpu['value'].items():
+                    fields[field] = fields.get(field, 0) + value
+        return sums
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.communicate(timeout=LINE_S)
 
 
-def request(size=100, magic=b'ABFT', version=1, kind=wire.REQUEST, length=None):
+def request(size=100, magic=b'ABFT', version=1, kind=wire.REQUEST, length=None, tenant=0):
     head = wire.HEADER.pack(magic, version, kind, 0, size if length is None else length, 0, 0, 0, 7,
-                            bytes(16), 0, 0, 0, 0, 0, 0, bytes(16))
+                            bytes(16), 0, 0, 0, 0, 0, tenant, bytes(16))
     return (head + bytes(i % 251 for i in range(size)))[:size]
 
 
@@ -178,6 +192,14 @@ def kernel_still_answers(t, address, inside=lambda function: function()):
     t.ok(inside(lambda: ping(address)), f'the kernel answers pings to {address}')
 
 
+def arrived(t, echo, frames, where):
+    """Each frame bears the time at which the XDP program saw it."""
+    t.equal((echo.counters.get('arrivals'), echo.counters.get('impossible')), (frames, 0),
+            f'{frames} frames came with their time of arrival, {where}')
+    t.ok(echo.counters.get('most_us', 0) < LINE_S * 1000000, 'none was long on its way',
+         echo.counters)
+
+
 def loopback(t):
     """Loopback"""
     before = sysctls()
@@ -198,11 +220,22 @@ def loopback(t):
             sock.send(bad)
     kernel_still_answers(t, '127.0.0.1')
     kernel_still_answers(t, '::1')
+    counted = echo.counted('steer_bytes')[0]
+    # In front of a payload: Ethernet, IPv4 or IPv6, UDP.
+    sizes = 80 + 81 + 1440
+    want = {'redirected': 2 * (sizes + 3 * 42) + sizes + 3 * 62 + 5 * 142, 'drop_short': 79 + 42,
+            'drop_magic': 142, 'drop_version': 142, 'drop_kind': 142,
+            'drop_length': 142 + 1441 + 42, 'pass_no_socket': 0}
+    t.equal({name: counted[name] for name in want}, want, 'the bytes of each frame were counted')
+    t.ok(counted['pass_other_port'] > 9000, 'those of what the kernel got, too', counted)
+    t.equal(echo.counted('steer_tenants'), {0: {'packets': 14, 'bytes': want['redirected']}},
+            'requests without a tenant count for tenant 0')
     errors = echo.stop()
     t.equal(errors, '', 'it says nothing on standard error')
     want = {'redirected': 14, 'answers': 14, 'drop_short': 1, 'drop_magic': 1, 'drop_version': 1,
             'drop_kind': 1, 'drop_length': 2, 'bad_checksum': 0, 'cut': 0, 'not_ours': 0}
     t.equal({name: echo.counters.get(name) for name in want}, want, 'each packet was counted')
+    arrived(t, echo, 14, 'lo')
     for name in ('pass_not_udp', 'pass_other_port'):
         t.ok(echo.counters.get(name, 0) > 0, f'{name} was counted')
     nothing_left(t, echo, 'lo', 'after its end')
@@ -228,7 +261,42 @@ def flooded(t):
     t.ok(echo.counters.get('redirected', 0) > 2 * FLOOD, 'all were handed over')
     t.ok(echo.counters.get('answers', 0) > 10000, 'more were answered than there are buffers',
          echo.counters)
+    t.ok(0 < echo.counters.get('arrivals', 0) <= echo.counters['answers'] and
+         echo.counters.get('impossible') == 0, 'times of arrival are possible ones', echo.counters)
     nothing_left(t, echo, 'lo', 'after its end')
+
+
+def waiting(t, interface, address, mode=(), inside=lambda function: function()):
+    """Frames that wait for the data plane"""
+    echo = Echo(f'afxdp:{interface}', interface, mode=mode)
+    t.ok(echo.ready.startswith('ready'), 'it starts', echo.ready)
+    t.ok(inside(lambda: comes_back(address, BASE, request())) is not None, 'it answers')
+    echo.process.send_signal(signal.SIGSTOP)
+    threading.Timer(WAIT_S, echo.process.send_signal, (signal.SIGCONT,)).start()
+    t.ok((inside(lambda: comes_back(address, BASE, request())) or 0) > WAIT_S / 2,
+         'it answers late when it was stopped')
+    echo.stop()
+    t.ok(echo.counters.get('most_us', 0) > WAIT_S * 500000,
+         'the time of arrival is when the frame came, not when it was read', echo.counters)
+    t.ok(0 <= echo.counters.get('least_us', -1) < WAIT_S * 500000,
+         'a frame that did not wait came just now', echo.counters)
+
+
+def tenants(t):
+    """Tenants"""
+    echo = Echo('afxdp:lo', 'lo')
+    t.ok(echo.ready.startswith('ready'), 'it starts', echo.ready)
+    for tenant, times in ((7, 3), (0xfffffffe, 2), (0, 1)):
+        for _ in range(times):
+            t.ok(comes_back('127.0.0.1', BASE, request(tenant=tenant)) is not None,
+                 f'a request of tenant {tenant} comes back')
+    with udp('127.0.0.1', BASE) as sock:
+        sock.send(request(tenant=7, version=9))
+    t.equal(echo.counted('steer_tenants'),
+            {tenant: {'packets': times, 'bytes': 142 * times}
+             for tenant, times in ((7, 3), (0xfffffffe, 2), (0, 1))},
+            'frames and bytes of each tenant that were handed on')
+    echo.stop()
 
 
 def killed(t):
@@ -311,6 +379,7 @@ def veth(t, mode, *flags):
     t.equal(errors, '', 'it says nothing on standard error')
     t.equal([echo.counters.get(name) for name in ('redirected', 'answers', 'pass_no_socket')],
             [sent, sent, 0], 'each packet was counted')
+    arrived(t, echo, sent, f'veth, {mode}')
     t.equal(sysctls(), [0, 0], 'no sysctl was touched')
     nothing_left(t, echo, 'ours', 'after its end')
     peer.close()
@@ -359,6 +428,7 @@ def own_device(t):
              f'the kernel knows the MAC address of {address}', neighbours)
     echo.stop()
     t.equal((echo.counters.get('answers'), echo.counters.get('echo')), (2, 2), 'all were counted')
+    t.equal(echo.counters.get('arrivals'), 0, 'no XDP program saw them, so no time of arrival')
     t.ok(echo.counters.get('arp', 0) > 0 and echo.counters.get('nd', 0) > 0,
          'so were ARP and solicitations', echo.counters)
     t.equal(echo.counters.get('bad_checksum'), 0, 'the kernel finishes checksums for a TAP')
@@ -389,6 +459,8 @@ try:
     t = tap.Tap()
     case(loopback)
     node.run('bpftool', 'prog', 'load', sys.argv[2], foreign, 'type', 'xdp')
+    case(waiting, 'lo', '127.0.0.1')
+    case(tenants)
     case(flooded)
     case(killed)
     case(sysctls_of_others)
