@@ -258,7 +258,6 @@ static int start_workers(struct daemon *d, char *why)
 			.more = w == 0 ? storage_info : NULL,
 			.more_arg = &d->storage,
 			.poll = d->config->poll,
-			.ticks = true,
 			.yield = yield,
 		};
 

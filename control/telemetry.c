@@ -195,7 +195,8 @@ static void slots_of(struct telemetry_maps *maps, const struct telemetry_config 
 		for (uint32_t h = 0; h < HISTOGRAM_COUNT; h++)
 			slots->histogram[h] =
 				(struct histogram *)maps->memory[MAP_HISTOGRAMS + h] + w;
-		slots->slow->threshold_ns = config->slow_ms * UINT64_C(1000000);
+		slots->slow_ns = config->slow_ms * UINT64_C(1000000);
+		slots->slow->threshold_ns = slots->slow_ns;
 	}
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clock.h - the time within a pass, in nanoseconds of CLOCK_MONOTONIC, for a few cycles.
+ * clock.h - what time it is, for one look at the processor's cycle counter.
  *
- * A worker reads the system's clock once per pass (clock_begin()). Between two such looks the
- * processor's cycle counter goes on from there; how fast it goes is learnt from the looks. Where
- * there is no counter to trust, and in simulations, the time stands still within a pass. One
- * thread's.
+ * Reading the system's clocks takes two to four times as long, and a worker wants to know the time
+ * in each pass. So they are read once in CLOCK_SYNC_NS, and the counter goes on from there; how
+ * fast it goes is measured from one reading to another. Where the counter does not run at a
+ * constant rate the system's clocks are read each time. One thread's.
+ *
+ * C1. mono never goes back, whatever the rate was taken for.
+ * C2. A step of the wall clock is seen CLOCK_SYNC_NS later at most.
  */
 #ifndef ABAFT_DATAPLANE_CLOCK_H
 #define ABAFT_DATAPLANE_CLOCK_H
@@ -13,31 +16,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/core/now.h"
+
+#define CLOCK_SYNC_NS UINT64_C(1000000)
+
 struct clock {
-	uint64_t base_ns, base_ticks;	/* of the last look */
-	uint64_t first_ns, first_ticks; /* of the look that `rate` is measured from */
-	uint64_t rate;			/* ns per tick, times 2^32; 0: not known yet */
-	bool ticks;			/* there is a counter */
+	uint64_t mono_ns, wall_ns, ticks;    /* of the last pass */
+	uint64_t sync_mono_ns, sync_wall_ns; /* of the last reading */
+	uint64_t sync_ticks;
+	uint64_t first_mono_ns, first_ticks; /* of the reading that `rate` is measured from */
+	uint64_t rate;			     /* ns per tick, times 2^32; 0: not known yet */
+	bool constant;			     /* the counter can be used */
 };
 
-/* `ticks`: use the processor's counter if it runs at a constant rate. */
-void clock_init(struct clock *clock, bool ticks);
-/* A look at the system's clock: it is `mono_ns` now. */
-void clock_begin(struct clock *clock, uint64_t mono_ns);
-
-static inline uint64_t clock_ticks(void)
-{
-	return __builtin_ia32_rdtsc();
-}
-
-static inline uint64_t clock_now_ns(const struct clock *clock)
-{
-	uint64_t ticks;
-
-	if (clock->rate == 0)
-		return clock->base_ns;
-	ticks = clock_ticks() - clock->base_ticks;
-	return clock->base_ns + (uint64_t)((unsigned __int128)ticks * clock->rate >> 32);
-}
+void clock_init(struct clock *clock);
+/* The real time, for a pass that begins. */
+struct now clock_pass(struct clock *clock);
+/* A pass begins at this simulated time, which stands still within it. */
+void clock_set(struct clock *clock, struct now now);
+/* CLOCK_MONOTONIC in nanoseconds, within the pass. */
+uint64_t clock_now_ns(const struct clock *clock);
 
 #endif

@@ -9,10 +9,6 @@
 #include <abaft/wire.h>
 
 #include "dataplane/core/bytes.h"
-#include "dataplane/core/probe.h"
-
-/* What the XDP program says is believed up to this age: older is another boot's, or nonsense. */
-#define ARRIVAL_NS_MAX UINT64_C(60000000000)
 
 /* From one moment to a later one; clocks of two cores may differ by a few ns. */
 static uint64_t between(uint64_t from_ns, uint64_t to_ns)
@@ -26,48 +22,50 @@ static uint64_t came_ns(const struct timeline *line)
 	return line->arrival_ns != 0 ? line->arrival_ns : line->received_ns;
 }
 
-void timeline_received(struct timeline *line, uint64_t now_ns, uint64_t arrival_ns,
-		       uint32_t request_bytes)
-{
-	*line = (struct timeline){.received_ns = now_ns, .request_bytes = request_bytes};
-	if (arrival_ns != 0 && arrival_ns <= now_ns && now_ns - arrival_ns < ARRIVAL_NS_MAX)
-		line->arrival_ns = arrival_ns;
-}
-
 void timeline_borrowed(const struct timeline *line, struct telemetry *telemetry)
 {
-	if (telemetry != NULL)
-		telemetry_add(telemetry, HISTOGRAM_handover,
-			      between(line->received_ns, telemetry->now_ns));
+	telemetry_add(telemetry, HISTOGRAM_handover, between(line->received_ns, telemetry->now_ns));
 }
 
-void timeline_executed(struct timeline *line, struct telemetry *telemetry, uint64_t begun_ns)
+void timeline_timed(struct timeline *const line[], uint32_t count, struct telemetry *telemetry,
+		    uint64_t begun_ns)
 {
-	uint64_t service_ns = telemetry->now_ns - begun_ns;
+	uint64_t now_ns = telemetry->now_ns, service_ns = (now_ns - begun_ns) / count;
+	uint32_t whole = 0; /* transactions that began and ended here */
 
-	/* Once for each request: the first time. */
-	if (line->executed_ns == 0 && line->parked_ns == 0 && line->arrival_ns != 0)
-		telemetry_add(telemetry, HISTOGRAM_arrival, between(line->arrival_ns, begun_ns));
-	telemetry_add(telemetry, HISTOGRAM_service, service_ns);
-	line->service_ns += service_ns;
-	line->executed_ns = line->answered_ns = telemetry->now_ns;
-	line->begin_ns = telemetry->begin_ns;
-	line->ended = telemetry->ended;
-	if (line->ended)
-		telemetry_add(telemetry, HISTOGRAM_txn_life,
-			      between(line->begin_ns, telemetry->now_ns));
+	histogram_add_times(telemetry->histogram[HISTOGRAM_service], service_ns, count);
+	for (uint32_t i = 0; i < count; i++) {
+		struct timeline *one = line[i];
+
+		if (one->executed_ns != 0) { /* after it was parked */
+			one->service_ns += service_ns;
+		} else {
+			one->service_ns = service_ns;
+			one->fetch_ns = 0;
+			if (one->arrival_ns != 0)
+				telemetry_add(telemetry, HISTOGRAM_arrival,
+					      between(one->arrival_ns, begun_ns));
+		}
+		one->executed_ns = now_ns;
+		if (one->ended && one->begin_ns == begun_ns)
+			whole++;
+		else if (one->ended)
+			telemetry_add(telemetry, HISTOGRAM_txn_life,
+				      between(one->begin_ns, now_ns));
+	}
+	if (whole != 0)
+		histogram_add_times(telemetry->histogram[HISTOGRAM_txn_life], now_ns - begun_ns,
+				    whole);
 }
 
 void timeline_parked(struct timeline *line, const struct telemetry *telemetry)
 {
-	if (telemetry != NULL)
-		line->parked_ns = telemetry->now_ns;
+	line->parked_ns = telemetry->now_ns;
 }
 
 void timeline_again(struct timeline *line, const struct telemetry *telemetry)
 {
-	if (telemetry != NULL)
-		line->fetch_ns += between(line->parked_ns, telemetry->now_ns);
+	line->fetch_ns += between(line->parked_ns, telemetry->now_ns);
 }
 
 void timeline_durable(struct timeline *line, struct telemetry *telemetry, uint64_t durable_ns)
@@ -75,32 +73,31 @@ void timeline_durable(struct timeline *line, struct telemetry *telemetry, uint64
 	line->durable_ns = durable_ns;
 	line->begin_ns = telemetry->begin_ns;
 	line->ended = telemetry->ended;
+	line->given_ns = 0;
 	line->answered_ns = telemetry->now_ns;
 	telemetry_add(telemetry, HISTOGRAM_commit_durable, between(line->executed_ns, durable_ns));
 	telemetry_add(telemetry, HISTOGRAM_txn_life, between(line->begin_ns, durable_ns));
 }
 
-bool timeline_is_slow(const struct timeline *line, const struct telemetry *telemetry)
-{
-	return between(came_ns(line), telemetry->now_ns) > telemetry->slow->threshold_ns;
-}
-
 static void fill_phases(struct slow_phases *phase, const struct timeline *line, uint64_t sent_ns)
 {
 	uint64_t came = came_ns(line);
-	uint64_t begun = line->executed_ns - line->service_ns - line->fetch_ns;
-	uint64_t given = line->given_ns != 0 ? line->given_ns : line->executed_ns;
+	bool timed = line->executed_ns != 0; /* else it was executed since the last look */
+	uint64_t executed = timed ? line->executed_ns : sent_ns;
 
+	phase->service = timed ? line->service_ns : 0;
+	phase->fetch = timed ? line->fetch_ns : 0;
 	phase->open = between(line->begin_ns, came);
-	phase->arrival = between(came, begun);
-	phase->fetch = line->fetch_ns;
-	phase->service = line->service_ns;
+	phase->arrival = between(came, executed - phase->service - phase->fetch);
 	if (line->durable_ns != 0) {
-		phase->log_wait = between(line->executed_ns, given);
+		uint64_t given = line->given_ns != 0 ? line->given_ns : executed;
+
+		phase->log_wait = between(executed, given);
 		phase->device = between(given, line->durable_ns);
 		phase->publish = between(line->durable_ns, line->answered_ns);
+		executed = line->answered_ns;
 	}
-	phase->reply = between(line->answered_ns, sent_ns);
+	phase->reply = between(executed, sent_ns);
 }
 
 /*

@@ -7,8 +7,8 @@
  *	                        └─ parked: a value is on disk ─┘
  *
  * A timeline travels with its request's slot and belongs to whom the slot belongs to. All times are
- * nanoseconds of CLOCK_MONOTONIC, which all workers share; 0: it was not there. Every function
- * takes the telemetry of the calling worker, which may be NULL: then nothing is noted.
+ * nanoseconds of CLOCK_MONOTONIC, which all workers share. Every function takes the telemetry of
+ *the calling worker; without one nothing is noted, and nobody calls them.
  */
 #ifndef ABAFT_DATAPLANE_TIMELINE_H
 #define ABAFT_DATAPLANE_TIMELINE_H
@@ -16,40 +16,79 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/core/probe.h"
 #include "dataplane/core/telemetry.h"
 
+/* Which fields are set, and when, keeps this cheap: most requests are answered at once. */
 struct timeline {
-	uint64_t arrival_ns;  /* at the XDP program */
+	/* From its receipt on: */
+	uint64_t arrival_ns;  /* at the XDP program; 0: unknown */
 	uint64_t received_ns; /* by the worker whose port it came to */
-	uint64_t parked_ns;
-	uint64_t fetch_ns;   /* waited for values, in all */
-	uint64_t service_ns; /* executed, in all */
-	uint64_t executed_ns;
-	uint64_t given_ns;
-	uint64_t durable_ns;
-	uint64_t answered_ns;
-	uint64_t begin_ns; /* its transaction's first packet */
-	uint64_t record;   /* in the log */
-	uint32_t owner;	   /* the worker that executed it */
+	uint64_t executed_ns; /* 0: not yet, or not timed yet */
+	uint64_t durable_ns;  /* 0: it did not wait for the log */
 	uint32_t request_bytes;
-	uint8_t ended; /* its transaction, by this operation; 0: it goes on */
+	/* From its execution on: */
+	uint32_t owner;	     /* the worker that executed it */
+	uint8_t ended;	     /* its transaction, by this operation; 0: it goes on */
+	uint64_t begin_ns;   /* its transaction's first packet */
+	uint64_t service_ns; /* executed, in all */
+	uint64_t fetch_ns;   /* waited for values, in all */
+	uint64_t parked_ns;
+	/* If it waits for the log: */
+	uint64_t record;
+	uint64_t given_ns;    /* to the disk; 0: unknown */
+	uint64_t answered_ns; /* made visible, and its answer made */
 };
 
 /* It came from the port, at `now_ns`; the XDP program saw it at `arrival_ns` (0: unknown). */
-void timeline_received(struct timeline *line, uint64_t now_ns, uint64_t arrival_ns,
-		       uint32_t request_bytes);
+static inline void timeline_received(struct timeline *line, uint64_t now_ns, uint64_t arrival_ns,
+				     uint32_t request_bytes)
+{
+	/* Older than that is another boot's, or nonsense. */
+	bool known = now_ns - arrival_ns < UINT64_C(60000000000);
+
+	line->arrival_ns = known ? arrival_ns : 0;
+	line->received_ns = now_ns;
+	line->executed_ns = 0;
+	line->durable_ns = 0;
+	line->request_bytes = request_bytes;
+}
+
 /* It was borrowed from the worker that received it. */
 void timeline_borrowed(const struct timeline *line, struct telemetry *telemetry);
-/* It was executed from `begun_ns` to telemetry->now_ns; or it is parked, for a value is missing;
- * or it waits for a record of the log. */
-void timeline_executed(struct timeline *line, struct telemetry *telemetry, uint64_t begun_ns);
+/* It was executed by worker `owner`: what the core says of its transaction is noted. */
+static inline void timeline_executed(struct timeline *line, const struct telemetry *telemetry,
+				     uint32_t owner)
+{
+	line->begin_ns = telemetry->begin_ns;
+	line->ended = telemetry->ended;
+	line->owner = owner;
+}
+
+/* These requests, all of them just executed, took from `begun_ns` to telemetry->now_ns together. */
+void timeline_timed(struct timeline *const line[], uint32_t count, struct telemetry *telemetry,
+		    uint64_t begun_ns);
+/* It waits for a value from disk since telemetry->now_ns, and goes on at telemetry->now_ns. */
 void timeline_parked(struct timeline *line, const struct telemetry *telemetry);
-/* It goes on after it was parked. */
 void timeline_again(struct timeline *line, const struct telemetry *telemetry);
 /* Its record is durable since `durable_ns`. */
 void timeline_durable(struct timeline *line, struct telemetry *telemetry, uint64_t durable_ns);
 /* Whether it has been in the node for longer than a slow request. */
-bool timeline_is_slow(const struct timeline *line, const struct telemetry *telemetry);
+static inline bool timeline_is_slow(const struct timeline *line, const struct telemetry *telemetry)
+{
+	uint64_t came_ns = line->arrival_ns != 0 ? line->arrival_ns : line->received_ns;
+
+	return telemetry->now_ns > came_ns + telemetry->slow_ns;
+}
+
+/* Most answers have nothing more to be counted. */
+static inline bool timeline_wants_sent(const struct timeline *line,
+				       const struct telemetry *telemetry)
+{
+	return line->durable_ns != 0 || PROBE_WATCHED(txn__ack) ||
+	       timeline_is_slow(line, telemetry);
+}
+
 /* Its answer, which begins with a wire header, is on its way to the port at telemetry->now_ns. */
 void timeline_sent(const struct timeline *line, struct telemetry *telemetry, const uint8_t *answer,
 		   uint32_t answer_bytes, uint64_t unix_us);

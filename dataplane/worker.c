@@ -17,7 +17,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <abaft/limits.h>
 
@@ -51,14 +50,6 @@
 /* The log's counters are copied for readers this often, and before each sleep. */
 #define PUBLISH_US    10000
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static void note_log_error(struct worker *w, int err)
 {
 	struct log_stats stats;
@@ -87,13 +78,16 @@ static void serve_reads(struct worker *w)
 
 static void serve_log(struct worker *w, struct now now)
 {
-	uint64_t durable, seen_ns = worker_look(w);
+	uint64_t durable;
 	int err;
 
+	if (log_busy(w->config.log) || w->fetching != 0)
+		worker_times_end(w);
 	durable = log_poll(w->config.log);
 	if (durable != w->durable) {
 		w->durable = durable;
-		w->durable_ns = seen_ns;
+		if (w->telemetry != NULL)
+			w->durable_ns = w->telemetry->now_ns;
 		w->worked = true;
 		node_durable(w->config.node, durable, worker_commit_done, w);
 	}
@@ -139,6 +133,7 @@ static void publish(struct worker *w)
 
 static uint64_t pass(struct worker *w, struct now now)
 {
+	worker_times_begin(w);
 	w->now_us = now.mono_us;
 	w->unix_us = now.wall_us;
 	if (w->start_us == 0)
@@ -162,7 +157,7 @@ static uint64_t pass(struct worker *w, struct now now)
 
 uint64_t worker_pass(struct worker *w, struct now now)
 {
-	clock_begin(&w->clock, now.mono_us * 1000);
+	clock_set(&w->clock, now);
 	return pass(w, now);
 }
 
@@ -217,6 +212,7 @@ static void idle(struct worker *w)
 	/* The kernel's threads that end a sync may wait for this core; other workers' too. */
 	if (w->config.yield && (w->config.workers > 1 || disk) &&
 	    w->now_us - w->yield_us >= YIELD_US) {
+		worker_times_end(w);
 		sched_yield();
 		w->yield_us = w->now_us;
 	}
@@ -271,13 +267,10 @@ bool worker_stopped(struct worker *w)
 int worker_run(struct worker *w)
 {
 	while (!worker_stopped(w)) {
-		uint64_t mono_ns = clock_ns(CLOCK_MONOTONIC);
-
-		clock_begin(&w->clock, mono_ns);
-		(void)pass(w, (struct now){.wall_us = clock_ns(CLOCK_REALTIME) / 1000,
-					   .mono_us = mono_ns / 1000});
+		(void)pass(w, clock_pass(&w->clock));
 		idle(w);
 	}
+	worker_times_end(w);
 	return ck_pr_load_32(&w->config.group->drained) == w->config.workers ? 0 : -ETIMEDOUT;
 }
 
@@ -365,7 +358,7 @@ int worker_create(struct worker **out, const struct worker_config *config)
 	w->config = *config;
 	w->telemetry = config->telemetry;
 	w->counters = w->telemetry == NULL ? &w->own_counters : w->telemetry->worker;
-	clock_init(&w->clock, config->ticks);
+	clock_init(&w->clock);
 	lent.log = w;
 	w->slots = config->port == NULL ? NULL : calloc(slots, sizeof(*w->slots));
 	if (config->port != NULL && w->slots == NULL) {

@@ -77,7 +77,6 @@ struct worker_config {
 	void (*more)(void *arg, struct info_text *text);
 	void *more_arg;
 	bool poll;  /* never sleep */
-	bool ticks; /* the time within a pass goes on; no: it is the pass's (simulations) */
 	bool yield; /* a shared core: while a log writes, let others run every 20 us */
 };
 

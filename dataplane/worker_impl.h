@@ -10,6 +10,9 @@
 #include "dataplane/worker.h"
 
 #define WORKER_TX_FRAMES 64
+/* Of a burst, requests that share a look at the clock: one for each costs as much as a tenth of
+ * what it measures. A request that comes alone is timed alone. */
+#define WORKER_TIMED	 16
 
 /* A request on its way: its frame, and in the frame's payload its answer. */
 struct slot {
@@ -45,10 +48,14 @@ struct worker {
 	int log_no_room;
 	uint64_t log_stalled_us;
 	bool worked;
+	bool acks;   /* some answer to be sent has waited for the log */
 	bool closed; /* refuses every request */
 	bool quiet;
 	bool drained;
 	struct damage damage;
+	uint32_t timed_count;
+	struct timeline *timed[WORKER_TIMED]; /* executed since begun_ns, not timed yet */
+	uint64_t begun_ns;
 	uint32_t tx_count;
 	struct frame tx[WORKER_TX_FRAMES];
 	struct slot *tx_slot[WORKER_TX_FRAMES]; /* whose answers these are; NULL: the host's */
@@ -59,6 +66,10 @@ struct worker {
 /* worker_slots.c: a request's way. A look at the clock, for all that is measured from here on; 0 if
  * nothing is. */
 uint64_t worker_look(struct worker *w);
+/* A pass begins, at the clock's time: what the last one executed is timed. */
+void worker_times_begin(struct worker *w);
+/* The same in its midst, with a look. Before what may take long: a yield, a sleep. */
+void worker_times_end(struct worker *w);
 /* `count` slots of no request. */
 void worker_slots_init(struct worker *w, uint32_t count);
 /* A burst from the port: executed, or handed to their owners. */

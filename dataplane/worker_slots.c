@@ -32,10 +32,40 @@ uint64_t worker_look(struct worker *w)
 	return w->telemetry->now_ns;
 }
 
-/* The time of the last look. */
-static uint64_t last_look(const struct worker *w)
+/* What was executed since the last time ended at the last look; what comes next begins there. */
+static void time_executed(struct worker *w)
 {
-	return w->telemetry == NULL ? 0 : w->telemetry->now_ns;
+	if (w->timed_count != 0)
+		timeline_timed(w->timed, w->timed_count, w->telemetry, w->begun_ns);
+	w->timed_count = 0;
+	w->begun_ns = w->telemetry->now_ns;
+}
+
+void worker_times_begin(struct worker *w)
+{
+	if (w->telemetry == NULL)
+		return;
+	w->telemetry->now_ns = w->clock.mono_ns;
+	time_executed(w);
+}
+
+void worker_times_end(struct worker *w)
+{
+	if (worker_look(w) != 0)
+		time_executed(w);
+}
+
+/* Ours are timed some at a time; what others lent, or what is parked, leaves us: at once. */
+static void note_executed(struct worker *w, struct slot *slot, enum node_verdict verdict)
+{
+	timeline_executed(&slot->line, w->telemetry, w->config.number);
+	slot->line.record = w->record;
+	w->timed[w->timed_count++] = &slot->line;
+	if (w->timed_count == WORKER_TIMED || verdict == NODE_FETCH ||
+	    slot->home != w->config.number)
+		worker_times_end(w);
+	if (verdict == NODE_FETCH)
+		timeline_parked(&slot->line, w->telemetry);
 }
 
 static struct slot *slot_take(struct worker *w)
@@ -62,11 +92,13 @@ static void slot_free(struct worker *w, struct slot *slot)
 /* Before the frames are the port's. */
 static void tx_note(struct worker *w)
 {
-	worker_look(w);
+	if (w->acks) /* else the last look is good enough */
+		worker_look(w);
+	w->acks = false;
 	for (uint32_t i = 0; i < w->tx_count; i++) {
 		const struct slot *slot = w->tx_slot[i];
 
-		if (slot != NULL)
+		if (slot != NULL && timeline_wants_sent(&slot->line, w->telemetry))
 			timeline_sent(&slot->line, w->telemetry, slot_payload(slot),
 				      slot->answer_bytes, w->unix_us);
 	}
@@ -106,6 +138,7 @@ static void slot_send(struct worker *w, struct slot *slot)
 		port->ops->release(port, &slot->frame);
 	} else {
 		w->counters->answers++;
+		w->acks |= w->telemetry != NULL && slot->line.durable_ns != 0;
 		tx_push(w, &slot->frame, slot);
 		return;
 	}
@@ -140,16 +173,13 @@ static void slot_refuse(struct worker *w, struct slot *slot, enum abaft_error st
 /* The first time, or once more when its values are here: until then it stays in its frame. */
 static void slot_run(struct worker *w, struct slot *slot)
 {
-	uint64_t begun_ns = last_look(w);
 	uint32_t bytes = 0;
 	enum node_verdict verdict = node_execute(w->config.node, slot_payload(slot),
 						 slot->view.payload_len, w->scratch, &bytes, slot);
 
-	if (worker_look(w) != 0)
-		timeline_executed(&slot->line, w->telemetry, begun_ns);
-	slot->line.owner = w->config.number;
+	if (w->telemetry != NULL)
+		note_executed(w, slot, verdict);
 	if (verdict == NODE_FETCH) {
-		timeline_parked(&slot->line, w->telemetry);
 		w->fetching++;
 		return;
 	}
@@ -157,7 +187,6 @@ static void slot_run(struct worker *w, struct slot *slot)
 		bytes = 0;
 	slot->answer_bytes = bytes;
 	memcpy(slot_payload(slot), w->scratch, bytes);
-	slot->line.record = w->record;
 	if (verdict == NODE_WAIT)
 		w->parked++;
 	else
@@ -182,7 +211,9 @@ void worker_slot_again(void *arg, void *token)
 
 	w->worked = true;
 	w->fetching--;
-	timeline_again(&((struct slot *)token)->line, w->telemetry);
+	worker_times_end(w);
+	if (w->telemetry != NULL)
+		timeline_again(&((struct slot *)token)->line, w->telemetry);
 	slot_run(w, token);
 }
 
@@ -265,12 +296,10 @@ void worker_receive(struct worker *w)
 	struct slot *burst[ABAFT_BURST];
 	uint32_t room = w->slots_free < ABAFT_BURST ? w->slots_free : ABAFT_BURST;
 	unsigned int count, requests = 0;
-	uint64_t received_ns;
 
 	count = port->ops->rx(port, frames, room);
 	if (count == 0)
 		return;
-	received_ns = worker_look(w);
 	w->counters->frames += count;
 	w->worked = true;
 	for (unsigned int i = 0; i < count; i++)
@@ -297,14 +326,15 @@ void worker_receive(struct worker *w)
 		}
 		slot->frame = frames[i];
 		slot->home = w->config.number;
-		timeline_received(&slot->line, received_ns, 0, slot->view.payload_len);
+		if (w->telemetry != NULL)
+			timeline_received(&slot->line, w->clock.mono_ns, 0, slot->view.payload_len);
 		burst[requests++] = slot;
 	}
 	for (unsigned int i = 0; i < requests; i++)
 		node_ahead(w->config.node, slot_payload(burst[i]), burst[i]->view.payload_len);
 	node_ahead_run(w->config.node);
-	if (requests > 1) /* what was loaded for all is not the first one's service */
-		worker_look(w);
+	if (requests > 1) /* what was loaded for all is not the first ones' service */
+		worker_times_end(w);
 	for (unsigned int i = 0; i < requests; i++)
 		slot_route(w, burst[i]);
 }
@@ -326,9 +356,10 @@ static void borrow(struct worker *w, uint32_t peer)
 	if (count == 0)
 		return;
 	node_ahead_run(w->config.node);
-	worker_look(w);
+	worker_times_end(w);
 	for (uint32_t i = 0; i < count; i++) {
-		timeline_borrowed(&burst[i]->line, w->telemetry);
+		if (w->telemetry != NULL)
+			timeline_borrowed(&burst[i]->line, w->telemetry);
 		PROBE(txn__handover, 4,
 		      PROBE_ID(slot_payload(burst[i]) + offsetof(struct abaft_wire_header, txn)),
 		      burst[i]->home, self);

@@ -413,6 +413,8 @@ static uint16_t put(struct execution *x, const struct op *op, uint32_t i)
 			put_status(x->node, writeset_put(&x->txn->writes, &x->node->memory, &args));
 		x->node->memory.deleting = false;
 	}
+	if (x->node->telemetry)
+		telemetry_op(x->node->telemetry, op->code)->bytes += op->data_bytes;
 	if (status == ABAFT_OK)
 		PROBE(txn__put, 6, PROBE_ID(x->txn->id), op->code, op->key, op->key_bytes,
 		      op->data_bytes);
@@ -614,30 +616,17 @@ static void execute(struct execution *x)
 		node->telemetry->begin_ns = x->txn->begin_ns;
 }
 
-/* Results stand in the answer as they were made, one for each operation; a refused request has
- * none. A commit that waits counts as OK: tell() in commit.c knows if it was not. */
-static void count_results(const struct execution *x, uint32_t in_bytes)
+/* Its results were counted as they were made. A commit that waits counts as OK: tell() in commit.c
+ * knows if it was not. */
+static void count_packet(const struct execution *x, uint32_t in_bytes)
 {
-	struct telemetry *telemetry = x->node->telemetry;
 	const struct abaft_wire_header *header = (const void *)x->answer->out;
-	const uint8_t *at = x->answer->out + sizeof(*header);
-	struct op_counter *packet = telemetry_op(telemetry, 0);
+	struct op_counter *packet = telemetry_op(x->node->telemetry, 0);
 
 	packet->count++;
 	packet->bytes += in_bytes;
 	if (load_le16(header->flags) & ABAFT_FLAG_REFUSED)
 		op_count_error(packet, load_le16(header->status));
-	for (uint32_t i = 0; i < x->answer->results; i++) {
-		const struct abaft_wire_result *result = (const void *)at;
-		struct op_counter *counter = telemetry_op(telemetry, result->code);
-		uint32_t data_bytes = load_le32(result->data_len);
-
-		counter->count++;
-		counter->bytes += x->request->op[i].data_bytes + data_bytes;
-		if (load_le16(result->status) != ABAFT_OK)
-			op_count_error(counter, load_le16(result->status));
-		at += sizeof(*result) + data_bytes;
-	}
 }
 
 enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in_bytes,
@@ -662,6 +651,7 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 	x.token = token;
 	x.waiting = x.parked = x.checked = false;
 	answer_begin(&answer, out, request.header, ABAFT_PACKET_BYTES_MAX, node->store->workers, 0);
+	answer.telemetry = node->telemetry;
 	if (verdict == REQUEST_REFUSE) {
 		answer_refuse(&answer, status);
 	} else {
@@ -671,7 +661,7 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 	if (x.parked)
 		return NODE_FETCH;
 	if (node->telemetry)
-		count_results(&x, in_bytes);
+		count_packet(&x, in_bytes);
 	*out_bytes = answer_end(&answer);
 	if (!x.waiting)
 		return NODE_ANSWER;

@@ -58,11 +58,13 @@ ABAFT_PROBES(PROBE_SEMAPHORE)
 	DTRACE_PROBE6(abaft, name, PROBE_U64(a), PROBE_U64(b), PROBE_U64(c), PROBE_U64(d),         \
 		      PROBE_U64(e), PROBE_U64(f))
 
+#define PROBE_WATCHED(name) __builtin_expect(abaft_##name##_semaphore != 0, 0)
+
 /* PROBE(txn__abort, 2, PROBE_ID(id)): fires when somebody watches; else the arguments are not even
  * made. The id is two of the counted arguments. */
 #define PROBE(name, count, ...)                                                                    \
 	do {                                                                                       \
-		if (__builtin_expect(abaft_##name##_semaphore != 0, 0))                            \
+		if (PROBE_WATCHED(name))                                                           \
 			PROBE_##count(name, __VA_ARGS__);                                          \
 	} while (0)
 

@@ -53,6 +53,7 @@ struct answer {
 	uint32_t used;
 	uint32_t max;
 	uint32_t results;
+	struct telemetry *telemetry; /* counts the results; NULL: nobody does */
 };
 
 void answer_begin(struct answer *answer, uint8_t *out, const struct abaft_wire_header *request,

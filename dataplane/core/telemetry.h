@@ -30,6 +30,7 @@ struct telemetry {
 	 * end, COMMIT or ABORT; 0: it goes on. */
 	uint64_t begin_ns;
 	uint8_t ended;
+	uint64_t slow_ns; /* slow->threshold_ns */
 };
 
 /* The counter of a wire operation; 0: of packets. */
@@ -42,6 +43,11 @@ static inline struct op_counter *telemetry_op(struct telemetry *telemetry, uint8
 static inline void op_count_error(struct op_counter *counter, uint16_t status)
 {
 	((__u64 *)&counter->errors)[status - 1]++;
+}
+
+static inline void op_uncount_error(struct op_counter *counter, uint16_t status)
+{
+	((__u64 *)&counter->errors)[status - 1]--;
 }
 
 static inline void telemetry_add(struct telemetry *telemetry, enum histogram_name name,

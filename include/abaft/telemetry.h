@@ -351,14 +351,19 @@ struct steer_meta {
 };
 
 #ifndef __bpf__
-/* One writer: the owner of the histogram. */
-HISTOGRAM_INLINE void histogram_add(struct histogram *histogram, __u64 number)
+/* The same number so many times. One writer: the owner of the histogram. */
+HISTOGRAM_INLINE void histogram_add_times(struct histogram *histogram, __u64 number, __u64 times)
 {
-	histogram->bucket[histogram_bucket(number, HISTOGRAM_BITS, HISTOGRAM_RANGE_BITS)]++;
-	histogram->count++;
-	histogram->sum += number;
+	histogram->bucket[histogram_bucket(number, HISTOGRAM_BITS, HISTOGRAM_RANGE_BITS)] += times;
+	histogram->count += times;
+	histogram->sum += number * times;
 	if (number > histogram->max)
 		histogram->max = number;
+}
+
+HISTOGRAM_INLINE void histogram_add(struct histogram *histogram, __u64 number)
+{
+	histogram_add_times(histogram, number, 1);
 }
 #else
 /* Several CPUs may write at a time. */
