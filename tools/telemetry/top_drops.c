@@ -71,11 +71,12 @@ static void put(struct top_page *page, const char *title, struct reasons *reason
 		for (unsigned int i = 0; i < reasons->count; i++)
 			top_page_tail(page, head + 1 + i, TOP_FAINT, reasons->reason[i].what);
 	}
-	top_page_line(page);
-	if (reasons->never)
-		top_page_put(page, TOP_FAINT, "%s%u reason%s never came",
-			     reasons->count ? "" : "  ", reasons->never,
+	if (reasons->never) {
+		top_page_line(page);
+		top_page_put(page, TOP_FAINT, "%u reason%s never came", reasons->never,
 			     reasons->never == 1 ? "" : "s");
+	}
+	top_page_line(page);
 	reasons->count = 0;
 	reasons->never = 0;
 }
@@ -89,6 +90,7 @@ static void steer(struct top_page *page, const struct top_node *node, struct rea
 		top_page_line(page);
 		top_page_put(page, TOP_STRONG, "XDP");
 		top_page_put(page, TOP_FAINT, "  not watched");
+		top_page_line(page);
 		return;
 	}
 #define TELL(name, what)                                                                           \
@@ -187,8 +189,10 @@ static void tenants(struct top_page *page, const struct top_change *change)
 	static const struct top_column columns[] = {
 		{"TO WORKERS", 26}, {"PER S", 6}, {"BYTES/S", 8}};
 
-	if (change->added.tenants)
-		top_page_table(page, columns, 3, change->added.tenants, tenant_cell, change);
+	if (!change->added.tenants)
+		return;
+	top_page_table(page, columns, 3, change->added.tenants, tenant_cell, change);
+	top_page_line(page);
 }
 
 void top_drops(struct top_page *page, const struct top_node *node)

@@ -164,8 +164,8 @@ static void cell_put(struct top_page *page, const struct top_column *column, boo
 	if (columns >= TOP_CELL_BYTES)
 		columns = TOP_CELL_BYTES - 1;
 	snprintf(cut, sizeof(cut), first ? "%-*.*s" : "%*.*s", columns, columns, text);
-	if (!first)
-		blanks(page, GAP);
+	for (int i = 0; !first && i < GAP; i++) /* a bar has no holes */
+		append(page, look == TOP_CHOSEN ? look : TOP_PLAIN, " ");
 	append(page, look, cut);
 }
 

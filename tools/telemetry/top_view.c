@@ -218,7 +218,7 @@ static enum top_look list_cell(const void *context, unsigned int row, unsigned i
 	} else {
 		amount_count(text, -1);
 	}
-	return chosen && look == TOP_PLAIN ? TOP_CHOSEN : look;
+	return chosen && (look == TOP_PLAIN || look == TOP_GOOD) ? TOP_CHOSEN : look;
 }
 
 /* All nodes, or as many as may stand in the head, the chosen one among them. */
