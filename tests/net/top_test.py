@@ -288,7 +288,7 @@ class Terminal:
         self.before = termios.tcgetattr(self.theirs)
         self.process = subprocess.Popen(
             [ABAFT, 'top', '--pin-dir', node.keys['pin_dir'], '-i', '0.2'], stdin=self.theirs,
-            stdout=self.theirs, stderr=self.theirs, env={**os.environ, 'TERM': term},
+            stdout=self.theirs, stderr=self.theirs, env={**node.environment, 'TERM': term},
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         self.text = ''
 
