@@ -15,6 +15,8 @@
 
 #include <abaft/limits.h>
 
+#include "control/endpoint.h"
+
 enum key_type { KEY_TEXT, KEY_COUNT, KEY_BYTES, KEY_TIME, KEY_BOOL, KEY_LEVEL, KEY_FORMAT };
 
 struct key {
@@ -459,6 +461,27 @@ static int check_addresses(const struct config *config, char *why)
 	return 0;
 }
 
+static int check_metrics(const struct config *config, char *why)
+{
+	struct endpoint endpoint;
+	char text[192];
+
+	if (endpoint_parse(&endpoint, config->metrics, (uint16_t)config->udp_port, text,
+			   sizeof(text)) == 0)
+		return 0;
+	snprintf(why, CONFIG_WHY_BYTES, "metrics: \"%s\" %s", config->metrics, text);
+	return -EINVAL;
+}
+
+bool config_metrics(const struct config *config, struct endpoint *out)
+{
+	char why[192];
+
+	if (endpoint_parse(out, config->metrics, (uint16_t)config->udp_port, why, sizeof(why)) != 0)
+		out->bytes = 0; /* config_check() refuses it */
+	return strcmp(config->metrics, key_find("metrics")->value) != 0;
+}
+
 bool config_keeps(const struct config *config)
 {
 	return config->checkpoint_bytes != 0;
@@ -533,6 +556,8 @@ int config_check(const struct config *config, char *why)
 			 config->cores, config->workers);
 		return -EINVAL;
 	}
+	if (check_metrics(config, why) != 0)
+		return -EINVAL;
 	return check_addresses(config, why);
 }
 

@@ -76,6 +76,11 @@ int config_check(const struct config *config, char *why) __attribute__((warn_unu
 bool config_keeps(const struct config *config);
 uint64_t config_log_reserve(const struct config *config);
 
+/* Where metrics are served; nowhere if endpoint.bytes is 0. Whether somebody chose that: it is not
+ * the default. */
+struct endpoint;
+bool config_metrics(const struct config *config, struct endpoint *out);
+
 /* What main asked for besides a configuration. */
 struct config_asked {
 	const char *file;

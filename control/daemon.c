@@ -78,22 +78,55 @@ static int start_telemetry(struct daemon *d, char *why)
 						   .node = (uint32_t)d->config->node,
 						   .udp_port = (uint32_t)d->config->udp_port,
 						   .slow_ms = d->config->slow_ms};
-	char note[TELEMETRY_WHY_BYTES];
 	int err;
 
+	snprintf(d->unpinned, sizeof(d->unpinned), "telemetry = no");
 	if (!d->config->telemetry)
 		return 0;
-	err = telemetry_open(&d->telemetry, &telemetry, note);
+	d->unpinned[0] = '\0';
+	err = telemetry_open(&d->telemetry, &telemetry, d->unpinned);
 	if (err == -EBUSY) {
-		snprintf(why, DAEMON_WHY_BYTES, "%s", note);
+		snprintf(why, DAEMON_WHY_BYTES, "%s", d->unpinned);
 		return err;
 	}
 	if (err != 0)
 		report(d->report, REPORT_WARNING,
 		       "no telemetry but what abaft status shows: %s (telemetry = no leaves this "
 		       "out)",
-		       note);
+		       d->unpinned);
 	return 0;
+}
+
+/* On the CPUs that are left when the workers have theirs, if any is. */
+static int start_metrics(struct daemon *d, const cpu_set_t *allowed, char *why)
+{
+	struct metrics_config metrics = {.pin_dir = d->config->pin_dir,
+					 .unpinned = d->unpinned,
+					 .version = ABAFT_VERSION,
+					 .node = (uint32_t)d->config->node,
+					 .workers = d->workers,
+					 .cpus = *allowed};
+	char note[METRICS_WHY_BYTES];
+	bool chosen = config_metrics(d->config, &metrics.endpoint);
+	int err;
+
+	if (metrics.endpoint.bytes == 0)
+		return 0;
+	for (uint32_t w = 0; w < d->workers; w++)
+		if (config_core(d->config, w) >= 0)
+			CPU_CLR((size_t)config_core(d->config, w), &metrics.cpus);
+	if (CPU_COUNT(&metrics.cpus) == 0)
+		metrics.cpus = *allowed;
+	err = metrics_start(&d->metrics, &metrics, note);
+	if (err == 0)
+		return 0;
+	/* Nobody has asked for the default one, and a node serves without it. */
+	if (!chosen) {
+		report(d->report, REPORT_WARNING, "%s", note);
+		return 0;
+	}
+	snprintf(why, DAEMON_WHY_BYTES, "%s", note);
+	return err;
 }
 
 static int start_nodes(struct daemon *d, char *why)
@@ -349,6 +382,8 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	if (err == 0)
 		err = start_telemetry(d, why);
 	if (err == 0)
+		err = start_metrics(d, &allowed, why);
+	if (err == 0)
 		err = start_nodes(d, why);
 	for (uint32_t w = 0; w < d->workers; w++)
 		d->storage.telemetry[w] = telemetry_of(&d->telemetry, w);
@@ -363,6 +398,8 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 		err = start_threads(d, &allowed, why);
 	if (err == 0)
 		err = storage_keep(&d->storage, wake_worker, d->handover, why);
+	if (err == 0)
+		metrics_ready(d->metrics, NULL);
 	return err;
 }
 
@@ -409,8 +446,12 @@ static bool some_dead(const struct daemon *d)
 
 int daemon_stop(struct daemon *d)
 {
-	int err = stop_workers(d), failed;
-	bool dead = some_dead(d);
+	int err, failed;
+	bool dead;
+
+	metrics_ready(d->metrics, "stopping");
+	err = stop_workers(d);
+	dead = some_dead(d);
 
 	if (!dead) {
 		storage_rest(&d->storage, d->nodes);
@@ -430,6 +471,7 @@ int daemon_stop(struct daemon *d)
 			node_destroy(d->nodes[w]);
 	if (d->store != NULL && !dead)
 		store_destroy(d->store);
+	metrics_stop(d->metrics);
 	if (!dead) /* else the log's memory is still in use */
 		telemetry_close(&d->telemetry);
 	/* Threads of a dead disk go with the process, and until then nobody else may come. */
@@ -472,6 +514,7 @@ void daemon_faults(struct daemon *d, struct faults_seen *out)
 		out->unread += node_counters(d->nodes[w])->fetches_failed;
 	}
 	out->log_error = workers_log_error(workers, d->workers, &out->no_room);
+	metrics_ready(d->metrics, out->log_error == 0 ? NULL : "the commit log failed");
 	if (storage_stats(&d->storage, &keeper)) {
 		out->checkpoint_error = keeper.error;
 		out->kept_error = keeper.kept_error;

@@ -23,6 +23,7 @@
 
 #include "control/config.h"
 #include "control/faults.h"
+#include "control/metrics.h"
 #include "control/report.h"
 #include "control/steer.h"
 #include "control/storage.h"
@@ -63,6 +64,8 @@ struct daemon {
 	struct worker_group group;
 	struct daemon_thread threads[ABAFT_WORKERS_MAX];
 	struct telemetry_maps telemetry;
+	char unpinned[TELEMETRY_WHY_BYTES]; /* why there are no maps; empty: there are */
+	struct metrics *metrics;	    /* NULL: not served */
 	bool eal, datadir_open, steered;
 };
 
@@ -74,7 +77,8 @@ int daemon_stop(struct daemon *daemon);
 /* How many passes a worker has made, and one more of it, also if it sleeps. */
 uint64_t daemon_passes(const struct daemon *daemon, uint32_t worker);
 void daemon_kick(struct daemon *daemon, uint32_t worker);
-/* What the workers and the keeper see of the disk; sets all but the time. */
+/* What the workers and the keeper see of the disk; sets all but the time. Called each second, so
+ * that metrics know whether the node is ready. */
 void daemon_faults(struct daemon *daemon, struct faults_seen *out);
 
 #endif

@@ -56,9 +56,18 @@ static void map_memory(struct pinned *map, uint32_t flags)
 	map->memory_bytes = bytes;
 }
 
-int pinned_open(struct pinned *map, const char *folder, const char *name, char *why)
+/* Shared memory is only made of what may be written, although it is mapped to be read. Who may only
+ * read does without. */
+static int get(const char *path)
 {
 	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = BPF_F_RDONLY);
+	int fd = bpf_obj_get(path);
+
+	return fd == -EPERM || fd == -EACCES ? bpf_obj_get_opts(path, &opts) : fd;
+}
+
+int pinned_open(struct pinned *map, const char *folder, const char *name, char *why)
+{
 	char path[SCRAPE_PATH_BYTES + 32];
 	struct bpf_map_info info = {0};
 	uint32_t info_bytes = sizeof(info);
@@ -68,7 +77,7 @@ int pinned_open(struct pinned *map, const char *folder, const char *name, char *
 	*map = (struct pinned){.fd = -1};
 	if (err != 0 || stat(path, &st) < 0)
 		return refused(err != 0 ? err : -errno, path, why);
-	map->fd = bpf_obj_get_opts(path, &opts);
+	map->fd = get(path);
 	if (map->fd < 0)
 		return refused(map->fd, path, why);
 	/* Of a program or a link the kernel tells other things, and more or less of them. */

@@ -285,7 +285,7 @@ static void make_plain(char *text, size_t bytes)
 			*at = '?';
 }
 
-static int read_node(struct scrape *scrape, struct snapshot *out)
+static int read_node(struct scrape *scrape, struct snapshot *out, char *why)
 {
 	struct timespec now;
 	int err = pinned_get(&scrape->maps[OPENED_NODE], 0, &out->node, scrape->room);
@@ -295,6 +295,8 @@ static int read_node(struct scrape *scrape, struct snapshot *out)
 	make_plain(out->node.version, sizeof(out->node.version));
 	make_plain(out->node.port, sizeof(out->node.port));
 	make_plain(out->node.data_dir, sizeof(out->node.data_dir));
+	if (err == 0 && out->node.layout != TELEMETRY_LAYOUT)
+		err = wrong(scrape, "node", out->node.layout, "its layout", TELEMETRY_LAYOUT, why);
 	out->alive = alive(&out->node);
 	return err;
 }
@@ -432,7 +434,7 @@ static int read_workers(struct scrape *scrape, struct snapshot *out)
 
 int scrape_read(struct scrape *scrape, struct snapshot *out, char *why)
 {
-	int err = read_node(scrape, out);
+	int err = read_node(scrape, out, why);
 
 	out->workers = scrape->workers;
 	out->has_thieves = scrape->maps[OPENED_THIEVES].fd >= 0;
@@ -448,7 +450,7 @@ int scrape_read(struct scrape *scrape, struct snapshot *out, char *why)
 		err = read_thieves(scrape, out);
 	if (err == 0)
 		err = read_softirqs(scrape, out);
-	if (err != 0)
+	if (err != 0 && err != -EPROTO)
 		snprintf(why, SCRAPE_WHY_BYTES, "%s: the node's maps cannot be read: %s",
 			 scrape->pin_dir, strerror(-err));
 	return err;

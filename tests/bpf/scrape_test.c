@@ -268,7 +268,15 @@ static void other_layouts_and_sizes_are_refused(void **state)
 {
 	int fd;
 
+	struct scrape *scrape;
+	struct snapshot *snapshot;
+
+	assert_int_equal(scrape_open(&scrape, bed.folder, why), 0);
+	snapshot = scrape_alloc(scrape);
 	bed.node->layout = TELEMETRY_LAYOUT + 1;
+	assert_int_equal(scrape_read(scrape, snapshot, why), -EPROTO);
+	free(snapshot);
+	scrape_close(scrape);
 	refused(-EPROTO, "its layout");
 	refused(-EPROTO, "use the `abaft` that came with that node");
 	bed.node->layout = TELEMETRY_LAYOUT;
@@ -421,6 +429,51 @@ static void slow_transactions_come_in_order(void **state)
 	scrape_close(scrape);
 }
 
+/* By bpf(), where the ring cannot be mapped. */
+static void slow_transactions_of_a_copy(void **state)
+{
+	struct slow_txns *ring = calloc(1, sizeof(*ring));
+	static struct slow_txn out[4];
+	uint64_t next = 2, lost = 0;
+	uint32_t worker = 1;
+	struct scrape *scrape;
+	int fd;
+
+	bed_unpin(&bed, "slow_txns");
+	fd = bed_add(&bed, "slow_txns", BPF_MAP_TYPE_ARRAY, 4, sizeof(*ring), BED_WORKERS);
+	for (uint64_t s = 1; s <= 3; s++)
+		write_slow(ring, s);
+	assert_int_equal(bpf_map_update_elem(fd, &worker, ring, 0), 0);
+	assert_int_equal(scrape_open(&scrape, bed.folder, why), 0);
+	assert_int_equal(scrape_slow(scrape, worker, &next, out, 4, &lost), 2);
+	assert_int_equal(out[1].request_bytes, 9);
+	assert_int_equal(next, 4);
+	scrape_close(scrape);
+	free(ring);
+	close(fd);
+}
+
+/* No system call for each map, and nothing that could be written by mistake. */
+static void maps_are_read_as_memory(void **state)
+{
+	char line[512], rights[8], path[256];
+	struct scrape *scrape;
+	uint32_t maps = 0;
+	FILE *file;
+
+	assert_int_equal(scrape_open(&scrape, bed.folder, why), 0);
+	file = fopen("/proc/self/maps", "re");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "%*s %7s %*s %*s %*s %255s", rights, path) == 2 &&
+		    strstr(path, "bpf-map") != NULL && strcmp(rights, "r--s") == 0)
+			maps++;
+	fclose(file);
+	/* node, four of counters, slow transactions, histograms */
+	assert_int_equal(maps, 6 + HISTOGRAM_COUNT);
+	scrape_close(scrape);
+}
+
 static void nodes_are_found(void **state)
 {
 	char paths[4][SCRAPE_PATH_BYTES];
@@ -471,6 +524,8 @@ int main(void)
 		cmocka_unit_test(a_dead_node_is_known_and_read),
 		cmocka_unit_test(a_restarted_node_is_noticed),
 		cmocka_unit_test(slow_transactions_come_in_order),
+		cmocka_unit_test(slow_transactions_of_a_copy),
+		cmocka_unit_test(maps_are_read_as_memory),
 		cmocka_unit_test(nodes_are_found),
 		cmocka_unit_test(what_is_wrong_is_said),
 	};

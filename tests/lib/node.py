@@ -35,6 +35,7 @@ SUPPRESSIONS = f'{ROOT}/tests/lsan.supp'  # only a build with sanitizers reads i
 READY_S = 30
 STOP_S = 20
 CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x20000
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc_prctl_pdeathsig = 1
 _count = 0
@@ -92,6 +93,15 @@ def enter_namespace():
     if _libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), 'unshare')
     run('ip', 'link', 'set', 'lo', 'up')
+
+
+def enter_bpffs():
+    """A BPF file system on /sys/fs/bpf for this process and all it starts, which holds nobody
+    else's pins and goes with them."""
+    if _libc.unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), 'unshare')
+    run('mount', '--make-rprivate', '/')
+    run('mount', '-t', 'bpf', 'bpf', '/sys/fs/bpf')
 
 
 class Namespace:

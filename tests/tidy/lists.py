@@ -25,7 +25,7 @@ PACKAGE_OF = {
     'inih': 'libinih-dev', 'libcjson': 'libcjson-dev', 'libedit': 'libedit-dev',
     'libxxhash': 'libxxhash-dev', 'cmocka': 'libcmocka-dev', 'libelf': 'libelf-dev',
     'zlib': 'zlib1g-dev', 'libsystemd': 'libsystemd-dev', 'threads': 'gcc',
-    'ncurses': 'libncurses-dev',
+    'ncurses': 'libncurses-dev', 'libmicrohttpd': 'libmicrohttpd-dev',
     'bpftool': 'bpftool', 'clang-14': 'clang-14', 'clang': 'clang-14', 'llvm-strip-14': 'llvm-14',
     'python3': 'python3', 'bash': None, 'sh': None,
 }

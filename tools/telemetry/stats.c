@@ -146,23 +146,37 @@ static bool watch_again(struct watched *watched)
 	return true;
 }
 
-/* At the intervals' own times, so that a slow reader does not let them drift. */
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Until the next interval, at the intervals' own times, so that they do not drift. Those that were
+ * missed, because who reads our output did not, are left out. */
+static void wait_until(uint64_t *next_ns, uint64_t every_ns)
+{
+	struct timespec next;
+	uint64_t now = now_ns();
+
+	*next_ns += every_ns;
+	if (*next_ns < now)
+		*next_ns += (now - *next_ns) / every_ns * every_ns;
+	next.tv_sec = (time_t)(*next_ns / 1000000000);
+	next.tv_nsec = (long)(*next_ns % 1000000000);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL) == EINTR)
+		;
+}
+
 static int print_series(struct watched *watched, const struct stats_options *options)
 {
-	uint64_t every_ns = (uint64_t)(options->every_s * 1e9);
-	struct timespec next;
+	uint64_t every_ns = (uint64_t)(options->every_s * 1e9), next_ns = now_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &next);
 	for (uint64_t i = 0; options->count == 0 || i < options->count; i++) {
-		if (i != 0) {
-			uint64_t ns = (uint64_t)next.tv_nsec + every_ns;
-
-			next.tv_sec += (time_t)(ns / 1000000000);
-			next.tv_nsec = (long)(ns % 1000000000);
-			while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL) ==
-			       EINTR)
-				;
-		}
+		if (i != 0)
+			wait_until(&next_ns, every_ns);
 		if (!watch_again(watched))
 			continue;
 		if (print_line(watched, options->buckets) != COMMAND_OK)

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "control/config.h"
+#include "control/endpoint.h"
 
 static struct config config;
 static char why[CONFIG_WHY_BYTES];
@@ -221,6 +222,28 @@ static void contradictions_are_found(void **state)
 	contradictions("workers = 2\ncores = 1\n", "cores: \"1\" must name 2 CPUs");
 	contradictions("cores = a\n", "cores: \"a\" must name 1 CPUs");
 	contradictions("addresses = 127.0.0.1,localhost\n", "addresses: \"localhost\" is neither");
+	contradictions("metrics = localhost\n", "metrics: \"localhost\" is no numeric address");
+	contradictions("metrics = 127.0.0.1:0\n", "metrics: \"127.0.0.1:0\" has no port");
+}
+
+static void metrics_are(const char *text, const char *endpoint, bool chosen)
+{
+	struct endpoint out;
+	char back[ENDPOINT_TEXT_BYTES];
+
+	assert_int_equal(read_text(text), 0);
+	assert_int_equal(config_check(&config, why), 0);
+	assert_int_equal(config_metrics(&config, &out), chosen);
+	endpoint_text(&out, back);
+	assert_string_equal(back, endpoint);
+}
+
+static void metrics_have_the_port_of_udp_port(void **state)
+{
+	metrics_are("", "127.0.0.1:7400", false);
+	metrics_are("udp-port = 9000\n", "127.0.0.1:9000", false);
+	metrics_are("metrics = [::1]:81\nudp-port = 9000\n", "[::1]:81", true);
+	metrics_are("metrics = no\n", "no", true);
 }
 
 static void sets_log_bytes(const char *rest, uint64_t bytes)
@@ -333,6 +356,7 @@ int main(void)
 		cmocka_unit_test(flags_are_refused_by_name),
 		cmocka_unit_test(flags_hold_to_what_a_file_can_say),
 		cmocka_unit_test(contradictions_are_found),
+		cmocka_unit_test(metrics_have_the_port_of_udp_port),
 		cmocka_unit_test(log_bytes_max_must_hold_all_logs),
 		cmocka_unit_test(checkpoints_must_come_before_the_logs_are_full),
 		cmocka_unit_test(a_printed_configuration_reads_back),
