@@ -138,6 +138,8 @@ static uint64_t pass(struct worker *w, struct now now)
 	w->unix_us = now.wall_us;
 	if (w->start_us == 0)
 		w->start_us = w->work_us = now.mono_us;
+	if (w->stopping && w->stop_us == 0)
+		w->stop_us = now.mono_us;
 	w->worked = false;
 	w->counters->passes++;
 	node_pass_begin(w->config.node, now);
@@ -256,8 +258,9 @@ bool worker_stopped(struct worker *w)
 
 	if (w->stop_us != 0) {
 		drain(w);
-	} else if (ck_pr_load_32(&group->stop) != 0) {
-		w->stop_us = w->now_us;
+	} else if (!w->stopping && ck_pr_load_32(&group->stop) != 0) {
+		/* It may have slept for long: what it knows of the time is from before. */
+		w->stopping = true;
 		node_stop(w->config.node);
 	}
 	return ck_pr_load_32(&group->drained) == w->config.workers ||

@@ -48,8 +48,9 @@ struct worker {
 	int log_no_room;
 	uint64_t log_stalled_us;
 	bool worked;
-	bool acks;   /* some answer to be sent has waited for the log */
-	bool closed; /* refuses every request */
+	bool acks;     /* some answer to be sent has waited for the log */
+	bool stopping; /* told to stop; since stop_us, when it has looked at the clock again */
+	bool closed;   /* refuses every request */
 	bool quiet;
 	bool drained;
 	struct damage damage;

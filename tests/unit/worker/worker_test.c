@@ -299,6 +299,24 @@ static void open_transactions_may_end(void **state)
 	}
 }
 
+/* The second that they have begins with the stop, also for a worker that slept for long before. */
+static void a_sleeper_waits_as_long(void **state)
+{
+	uint8_t id[16];
+
+	rig_start(&rig, 2);
+	rig_id(&rig, id, 1);
+	send_put(id);
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	usleep(3500000);
+	worker_group_stop(&rig.group, rig.handover, 2);
+	usleep(100000);
+	send_commit(id);
+	assert_int_equal(rig_wait_sent(&rig, 2), 2);
+	assert_int_equal(rig_status(&rig, 1), ABAFT_OK);
+	rig_stop(&rig);
+}
+
 /* One that does not end is waited for no longer than a second. */
 static void open_transactions_do_not_hold_the_end(void **state)
 {
@@ -534,6 +552,7 @@ int main(void)
 		cmocka_unit_test(a_full_log_hides_no_failed_one),
 		cmocka_unit_test(the_end_drains),
 		cmocka_unit_test(open_transactions_may_end),
+		cmocka_unit_test(a_sleeper_waits_as_long),
 		cmocka_unit_test(open_transactions_do_not_hold_the_end),
 		cmocka_unit_test(the_keeper_is_answered),
 		cmocka_unit_test(other_frames_are_counted),
