@@ -113,6 +113,9 @@ static const struct key keys[] = {
 	 "Latency histograms, slow transactions, and the maps and BPF programs of "
 	 "docs/operations.md,\n"
 	 "pinned in pin-dir. `no`: counters only, and only by `abaft status`."},
+	{"watch", KEY_BOOL, AT(watch), 0, 1, "yes",
+	 "With telemetry: watch the kernel's side, too, with BPF programs: io_uring and disk, who "
+	 "takes\nworkers' cores and for how long, softirqs. They run at each context switch."},
 	{"slow", KEY_TIME, AT(slow_ms), 1, 3600000, "100ms",
 	 "Requests that take longer than this in the node are kept for `abaft slow`."},
 	{"metrics", KEY_TEXT, AT(metrics), 1, 0, "127.0.0.1",

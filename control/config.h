@@ -57,6 +57,7 @@ struct config {
 	bool verify_checksums;
 	bool poll;
 	bool telemetry;
+	bool watch;
 	/* Where each key of the table was set: a line of the file, 0 = not there. */
 	uint32_t line[CONFIG_KEYS_MAX];
 };

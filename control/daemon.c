@@ -320,7 +320,7 @@ static void *run_worker(void *arg)
 	return NULL;
 }
 
-static int start_threads(struct daemon *d, const cpu_set_t *allowed, char *why)
+static int start_threads(struct daemon *d, char *why)
 {
 	pthread_attr_t attr;
 	int err = 0;
@@ -328,7 +328,7 @@ static int start_threads(struct daemon *d, const cpu_set_t *allowed, char *why)
 	for (uint32_t w = 0; w < d->workers && err == 0; w++) {
 		struct daemon_thread *thread = &d->threads[w];
 		char name[16];
-		cpu_set_t set = *allowed;
+		cpu_set_t set = d->allowed;
 		int core = config_core(d->config, w);
 
 		thread->daemon = d;
@@ -353,6 +353,36 @@ static int start_threads(struct daemon *d, const cpu_set_t *allowed, char *why)
 	return err;
 }
 
+/* watchers_config.report */
+static void tell_unwatched(void *daemon, const char *note)
+{
+	report(((struct daemon *)daemon)->report, REPORT_WARNING, "%s", note);
+}
+
+void daemon_watch(struct daemon *d)
+{
+	uint32_t cpus[CPU_SETSIZE];
+	struct watchers_config config = {.pin_dir = d->config->pin_dir,
+					 .worker_threads_fd = telemetry_threads_fd(&d->telemetry),
+					 .workers = d->workers,
+					 .cpus = cpus,
+					 .report = tell_unwatched,
+					 .report_arg = d};
+
+	if (config.worker_threads_fd < 0 || !d->config->watch)
+		return;
+	if (config_core(d->config, 0) >= 0) {
+		for (; config.cpus_count < d->workers; config.cpus_count++)
+			cpus[config.cpus_count] =
+				(uint32_t)config_core(d->config, config.cpus_count);
+	} else {
+		for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+			if (CPU_ISSET(cpu, &d->allowed))
+				cpus[config.cpus_count++] = cpu;
+	}
+	watchers_start(&d->watchers, &config);
+}
+
 /* keeper_config.wake */
 static void wake_worker(void *handover, uint32_t worker)
 {
@@ -362,7 +392,6 @@ static void wake_worker(void *handover, uint32_t worker)
 int daemon_start(struct daemon *d, const struct config *config, const struct report *report,
 		 char *why)
 {
-	cpu_set_t allowed;
 	int err;
 
 	memset(d, 0, sizeof(*d));
@@ -371,7 +400,7 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	d->workers = (uint32_t)config->workers;
 	why[0] = '\0';
 	/* DPDK pins the main thread; workers must not inherit that. */
-	sched_getaffinity(0, sizeof(allowed), &allowed);
+	sched_getaffinity(0, sizeof(d->allowed), &d->allowed);
 	err = read_port(d, why);
 	if (err == 0) {
 		err = datadir_open(&d->datadir, config->data_dir, why, DAEMON_WHY_BYTES);
@@ -395,7 +424,7 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	if (err == 0)
 		err = start_workers(d, why);
 	if (err == 0)
-		err = start_threads(d, &allowed, why);
+		err = start_threads(d, why);
 	if (err == 0)
 		err = storage_keep(&d->storage, wake_worker, d->handover, why);
 	if (err == 0)
@@ -453,6 +482,7 @@ int daemon_stop(struct daemon *d)
 	err = stop_workers(d);
 	dead = some_dead(d);
 
+	watchers_stop(&d->watchers);
 	if (!dead) {
 		storage_rest(&d->storage, d->nodes);
 		storage_close(&d->storage);

@@ -16,6 +16,7 @@
 #define ABAFT_CONTROL_DAEMON_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@
 #include "control/steer.h"
 #include "control/storage.h"
 #include "control/telemetry.h"
+#include "control/watchers.h"
 #include "dataplane/log/datadir.h"
 #include "dataplane/net/host.h"
 #include "dataplane/net/port_dpdk.h"
@@ -66,12 +68,17 @@ struct daemon {
 	struct telemetry_maps telemetry;
 	char unpinned[TELEMETRY_WHY_BYTES]; /* why there are no maps; empty: there are */
 	struct metrics *metrics;	    /* NULL: not served */
+	struct watchers watchers;
+	cpu_set_t allowed; /* CPUs of the process, before DPDK pinned the main thread */
 	bool eal, datadir_open, steered;
 };
 
 /* 0, or negative errno with a sentence in why[DAEMON_WHY_BYTES]; call daemon_stop() then too. */
 int daemon_start(struct daemon *daemon, const struct config *config, const struct report *report,
 		 char *why) __attribute__((warn_unused_result));
+/* Watches the kernel's side of the workers, if that is wanted. Loading the programs takes a good
+ * part of a second: after the node is ready. */
+void daemon_watch(struct daemon *daemon);
 /* Drains, seals, detaches, frees. 0, or the first negative errno (each is reported). */
 int daemon_stop(struct daemon *daemon);
 /* How many passes a worker has made, and one more of it, also if it sleeps. */

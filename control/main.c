@@ -159,6 +159,7 @@ static int run(const struct config *config)
 	err = daemon_start(&daemon, config, &to, why);
 	if (err == 0) {
 		say_ready(&daemon, &to);
+		daemon_watch(&daemon);
 		serve(&daemon, &to, &signals);
 	} else {
 		report_event(&to, REPORT_ERROR, "failed", "%s",

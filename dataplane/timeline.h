@@ -44,10 +44,13 @@ struct timeline {
 static inline void timeline_received(struct timeline *line, uint64_t now_ns, uint64_t arrival_ns,
 				     uint32_t request_bytes)
 {
-	/* Older than that is another boot's, or nonsense. */
-	bool known = now_ns - arrival_ns < UINT64_C(60000000000);
+	/* The pass began a moment before the frame came, perhaps. What is older than that, or much
+	 * younger, is another boot's, or nonsense. */
+	uint64_t seen_ns = arrival_ns < now_ns ? arrival_ns : now_ns;
+	bool known = now_ns - seen_ns < UINT64_C(60000000000) &&
+		     arrival_ns - seen_ns < UINT64_C(1000000000);
 
-	line->arrival_ns = known ? arrival_ns : 0;
+	line->arrival_ns = known ? seen_ns : 0;
 	line->received_ns = now_ns;
 	line->executed_ns = 0;
 	line->durable_ns = 0;

@@ -327,7 +327,8 @@ void worker_receive(struct worker *w)
 		slot->frame = frames[i];
 		slot->home = w->config.number;
 		if (w->telemetry != NULL)
-			timeline_received(&slot->line, w->clock.mono_ns, 0, slot->view.payload_len);
+			timeline_received(&slot->line, w->clock.mono_ns, frames[i].arrival_ns,
+					  slot->view.payload_len);
 		burst[requests++] = slot;
 	}
 	for (unsigned int i = 0; i < requests; i++)

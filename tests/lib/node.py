@@ -186,7 +186,8 @@ class Node:
         self.keys = {'data_dir': f'{self.dir}/data', 'state_dir': f'{self.dir}/state',
                      'pin_dir': f'/sys/fs/bpf/abaft-test-{os.getpid()}-{_count}',
                      'segment_size': '8M', 'memory': '64M', 'keys': '16384',
-                     'log_level': 'info', **keys}
+                     # Watchers run at each context switch of the machine: who tests them asks.
+                     'watch': 'no', 'log_level': 'info', **keys}
         self.environment = {'LSAN_OPTIONS': f'print_suppressions=0:suppressions={SUPPRESSIONS}',
                             **os.environ, **(environment or {})}
         self.process = None
