@@ -27,6 +27,7 @@ static const struct subcommand subcommands[] = {
 	{"stats", command_stats, "a node's counters and latencies, out of its BPF maps"},
 	{"top", command_top, "watch the nodes of this host: rates, percentiles, drops"},
 	{"slow", command_slow, "follow slow transactions, each with its phases"},
+	{"drops", command_drops, "what a client's host drops of a node's datagrams, and why"},
 	{"load", command_load, "run transactions by the thousand and measure them"},
 	{"check", command_check, "judge histories of transactions"},
 	{"log", command_log, "read the commit logs of a stopped node"},

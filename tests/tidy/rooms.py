@@ -54,7 +54,7 @@ ROOMS = (
                              'dataplane/core/place.h', 'dataplane/core/record.h',
                              'dataplane/core/snapshot.h', 'tools/command'),
      ('but', ('rte_*', 'liburing.h', 'ck_*'))),
-    ('tools/telemetry',     ('include/abaft', 'telemetry', 'tools/command'),
+    ('tools/telemetry',     ('include/abaft', 'telemetry', 'tools/command', 'bpf'),
      ('but', ('rte_*', 'liburing.h', 'ck_*'))),
     ('tools',               ('include/abaft', 'tools/command'),
      ('but', ('rte_*', 'liburing.h', 'ck_*'))),
