@@ -98,14 +98,14 @@ static int start_telemetry(struct daemon *d, char *why)
 }
 
 /* On the CPUs that are left when the workers have theirs, if any is. */
-static int start_metrics(struct daemon *d, const cpu_set_t *allowed, char *why)
+static int start_metrics(struct daemon *d, char *why)
 {
 	struct metrics_config metrics = {.pin_dir = d->config->pin_dir,
 					 .unpinned = d->unpinned,
 					 .version = ABAFT_VERSION,
 					 .node = (uint32_t)d->config->node,
 					 .workers = d->workers,
-					 .cpus = *allowed};
+					 .cpus = d->allowed};
 	char note[METRICS_WHY_BYTES];
 	bool chosen = config_metrics(d->config, &metrics.endpoint);
 	int err;
@@ -116,7 +116,7 @@ static int start_metrics(struct daemon *d, const cpu_set_t *allowed, char *why)
 		if (config_core(d->config, w) >= 0)
 			CPU_CLR((size_t)config_core(d->config, w), &metrics.cpus);
 	if (CPU_COUNT(&metrics.cpus) == 0)
-		metrics.cpus = *allowed;
+		metrics.cpus = d->allowed;
 	err = metrics_start(&d->metrics, &metrics, note);
 	if (err == 0)
 		return 0;
@@ -411,7 +411,7 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	if (err == 0)
 		err = start_telemetry(d, why);
 	if (err == 0)
-		err = start_metrics(d, &allowed, why);
+		err = start_metrics(d, why);
 	if (err == 0)
 		err = start_nodes(d, why);
 	for (uint32_t w = 0; w < d->workers; w++)

@@ -240,7 +240,9 @@ def quiet_when_idle(tap):
         peer.close()
     with Node(poll='yes', sync='no') as node:
         before = node.cpu_s()
-        time.sleep(0.5)
+        end = time.monotonic() + 5  # others may want the processor, too
+        while node.cpu_s() - before <= 0.1 and time.monotonic() < end:
+            time.sleep(0.1)
         tap.ok(node.cpu_s() - before > 0.1, 'poll: it polls')
         tap.equal(node.peer().write({b'a': b'1'}), wire.OK, 'poll: it serves')
         tap.equal(node.info()['sleeps'], 0, 'poll: it never sleeps')
