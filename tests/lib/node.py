@@ -172,6 +172,16 @@ def _wait(condition, timeout_s, what):
         time.sleep(0.01)
 
 
+def freeze(pid):
+    """Stops a process; returns when none of its threads runs any more."""
+    def threads():
+        for thread in os.listdir(f'/proc/{pid}/task'):
+            with open(f'/proc/{pid}/task/{thread}/stat') as file:
+                yield file.read().rsplit(')', 1)[1].split()[0]
+    os.kill(pid, signal.SIGSTOP)
+    _wait(lambda: set(threads()) == {'T'}, 5, f'process {pid} to stop')
+
+
 class Failed(Exception):
     """The daemon did not become ready; the text is what it said."""
 

@@ -271,7 +271,7 @@ def waiting(t, interface, address, mode=(), inside=lambda function: function()):
     echo = Echo(f'afxdp:{interface}', interface, mode=mode)
     t.ok(echo.ready.startswith('ready'), 'it starts', echo.ready)
     t.ok(inside(lambda: comes_back(address, BASE, request())) is not None, 'it answers')
-    echo.process.send_signal(signal.SIGSTOP)
+    node.freeze(echo.process.pid)
     threading.Timer(WAIT_S, echo.process.send_signal, (signal.SIGCONT,)).start()
     t.ok((inside(lambda: comes_back(address, BASE, request())) or 0) > WAIT_S / 2,
          'it answers late when it was stopped')
