@@ -131,6 +131,13 @@ static void softirqs_subtract(struct snapshot *from, const struct snapshot *earl
 					 NUMBERS(from->softirqs[i].softirqs), went_back);
 }
 
+static int by_cpu(const void *a, const void *b)
+{
+	const struct scrape_softirqs *x = a, *y = b;
+
+	return x->cpu < y->cpu ? -1 : x->cpu > y->cpu;
+}
+
 static size_t snapshot_bytes(uint32_t workers)
 {
 	return sizeof(struct snapshot) + workers * sizeof(struct scrape_worker);
@@ -171,6 +178,7 @@ void top_change_make(struct top_change *change, const struct snapshot *earlier,
 		softirqs_subtract(added, earlier, went_back);
 	}
 	qsort(added->thief, added->thieves, sizeof(added->thief[0]), by_time);
+	qsort(added->softirqs, added->cpus, sizeof(added->softirqs[0]), by_cpu);
 	snapshot_sum(added, &change->total);
 	snapshot_sum(later, &change->life);
 }

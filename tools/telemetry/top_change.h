@@ -19,7 +19,7 @@ struct top_change {
 	struct scrape_worker total; /* of `added`, all workers */
 	struct scrape_worker life;  /* of the later snapshot, all workers */
 	/* As the later snapshot, but counters and histograms hold only what was added; gauges what
-	 * they are. Thieves: the greatest first, who stole nothing left out. */
+	 * they are. Thieves: the greatest first, who stole nothing left out. Softirqs by CPU. */
 	struct snapshot added;
 };
 

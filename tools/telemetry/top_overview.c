@@ -312,13 +312,12 @@ static const struct {
 	const char *name;
 	enum histogram_name histogram;
 } latencies[] = {
-#define ROW(name)                                                                                  \
-	{                                                                                          \
-#name, HISTOGRAM_##name                                                            \
-	}
-	ROW(service),	 ROW(txn_life),	   ROW(commit_durable), ROW(durable_ack),
-	ROW(log_device), ROW(engine_call), ROW(handover),	ROW(reclaim_lag),
+/* clang-format off */
+#define ROW(name) {#name, HISTOGRAM_##name}
+	ROW(arrival), ROW(handover), ROW(service), ROW(engine_call), ROW(commit_durable),
+	ROW(log_device), ROW(durable_ack), ROW(txn_life), ROW(reclaim_lag),
 #undef ROW
+	/* clang-format on */
 };
 
 static enum top_look latency_cell(const void *context, unsigned int row, unsigned int column,

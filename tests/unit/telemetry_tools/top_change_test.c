@@ -170,13 +170,15 @@ static void softirqs_and_tenants(void **state)
 	is = made_later(was);
 	is->cpus = 2;
 	is->softirqs[1] = is->softirqs[0];
-	is->softirqs[1].softirqs.net_rx.ns = 150;
-	is->softirqs[0].cpu = 1;
+	is->softirqs[0].softirqs.net_rx.ns = 150;
+	is->softirqs[1].cpu = 1;
 	is->tenants = 2;
 	is->tenant[1] = (struct scrape_tenant){7, {130, 1300}};
 	is->tenant[0] = (struct scrape_tenant){2, {1, 10}};
 	top_change_make(change, was, is, 1);
+	assert_int_equal(change->added.softirqs[0].cpu, 1);
 	assert_int_equal(change->added.softirqs[0].softirqs.net_rx.ns, 100);
+	assert_int_equal(change->added.softirqs[1].cpu, 3);
 	assert_int_equal(change->added.softirqs[1].softirqs.net_rx.ns, 50);
 	assert_int_equal(change->added.tenant[0].counter.packets, 1);
 	assert_int_equal(change->added.tenant[1].counter.packets, 30);
