@@ -279,6 +279,37 @@ def dead_and_back(t):
              f'{command[0]}: without a node it says so', done)
 
 
+@contextlib.contextmanager
+def thieves(count):
+    """Processes that never rest."""
+    started = [subprocess.Popen([sys.executable, '-c', 'while True: pass'],
+                                preexec_fn=nodes._die_with_parent) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def kernel_side(t):
+    """Who keeps a worker from running"""
+    with nodes.Node(workers=1, watch='yes') as node, load('-c', '16', '-s', '60'):
+        shown = top(node, '--count', '1', '-i', '0.3')
+        if 'run delay not watched' in shown:
+            t.note(node.said())
+            t.ok(True, 'who stole the CPU # SKIP the BPF programs do not run here')
+            return
+        with thieves(2 * len(os.sched_getaffinity(0))):
+            shown = top(node, '--count', '1', '-i', '2')
+        stole = re.search(r'^thieves .*?(?:  | )python\S* ([0-9.]+m?s) of worker 0', shown, re.M)
+        t.ok(stole and 0.05 < number(stole.group(1)) < 3, 'a thief is named, with his time', shown)
+        t.ok(re.search(r'^threads +run delay [0-9].* preempted [0-9.]+k?/s', shown, re.M),
+             'how long the worker waited stands there', shown)
+        t.ok(re.search(r'^softirqs +cpu\d+  [0-9.<]+%, most ', shown, re.M),
+             'and what softirqs took', shown)
+
+
 class Terminal:
     """`abaft top` on a terminal of its own."""
 
@@ -373,6 +404,6 @@ if reason:
     tap.skip_all(reason)
 nodes.enter_namespace()
 t = tap.Tap()
-for case in (known_load, stuck_disk, stalled, dead_and_back, keys):
+for case in (known_load, stuck_disk, stalled, dead_and_back, kernel_side, keys):
     t.case(case)
 t.done()
