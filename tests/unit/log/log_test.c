@@ -12,6 +12,7 @@
 #include "dataplane/log/format.h"
 #include "dataplane/log/segment.h"
 #include "dataplane/log/shelf.h"
+#include "tests/lib/telemetry_memory.h"
 #include "tests/unit/log/rig.h"
 
 static struct rig rig;
@@ -354,6 +355,46 @@ static void stalled_disk_is_told(void **state)
 	rig_end(&rig);
 }
 
+/* Groups, how many the disk had already, how long it took; and of each record when its group was
+ * given to it. */
+static void groups_are_measured(void **state)
+{
+	static struct telemetry_memory memory;
+	struct telemetry *telemetry = &memory.telemetry;
+	const struct histogram *group = &memory.histogram[HISTOGRAM_log_group];
+	const struct histogram *depth = &memory.histogram[HISTOGRAM_log_depth];
+	const struct histogram *device = &memory.histogram[HISTOGRAM_log_device];
+
+	telemetry_memory_init(&memory, UINT64_MAX);
+	rig_begin(&rig, 17);
+	rig.config.telemetry = telemetry;
+	sim_disk_delay(rig.disk, 20);
+	rig_open(&rig);
+	telemetry->now_ns = 1000;
+	for (uint32_t i = 0; i < 3; i++)
+		assert_true(rig_append(&rig, 100));
+	rig_submit(&rig);
+	telemetry->now_ns = 2000;
+	assert_true(rig_append(&rig, 100));
+	rig_submit(&rig);
+	assert_int_equal(group->count, 2);
+	assert_int_equal(group->sum, 4);
+	assert_int_equal(group->max, 3);
+	assert_int_equal(depth->bucket[0], 1);
+	assert_int_equal(depth->bucket[1], 1);
+	assert_int_equal(device->count, 0);
+	telemetry->now_ns = 5000;
+	rig_drain(&rig);
+	assert_int_equal(device->count, 2);
+	assert_int_equal(device->sum, 4000 + 3000);
+	assert_int_equal(log_given_ns(rig.log, 1), 1000);
+	assert_int_equal(log_given_ns(rig.log, 3), 1000);
+	assert_int_equal(log_given_ns(rig.log, 4), 2000);
+	assert_int_equal(log_given_ns(rig.log, 5), 0);
+	assert_null(telemetry_histogram_wrong(device));
+	rig_end(&rig);
+}
+
 static void full_disk_refuses_and_goes_on(void **state)
 {
 	rig_begin(&rig, 7);
@@ -657,6 +698,7 @@ int main(void)
 		cmocka_unit_test(every_fault_of_a_write_has_its_error),
 		cmocka_unit_test(attaching_is_tried_again),
 		cmocka_unit_test(stalled_disk_is_told),
+		cmocka_unit_test(groups_are_measured),
 		cmocka_unit_test(full_disk_refuses_and_goes_on),
 		cmocka_unit_test(no_next_segment_is_no_failure),
 		cmocka_unit_test(shelf_bound_is_kept),

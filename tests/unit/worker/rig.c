@@ -346,7 +346,8 @@ static void worker_start(struct rig *rig, uint32_t w)
 				   .outcomes_max = 8192,
 				   .window_ms = 600000,
 				   .skew_ms = 60000,
-				   .instance_seed = 7};
+				   .instance_seed = 7,
+				   .telemetry = &rig->telemetry[w].telemetry};
 	struct worker_config config = {.number = w,
 				       .workers = rig->workers,
 				       .udp_port = RIG_UDP_PORT,
@@ -355,9 +356,11 @@ static void worker_start(struct rig *rig, uint32_t w)
 				       .handover = rig->handover,
 				       .post = w == 0 ? &rig->post : NULL,
 				       .group = &rig->group,
+				       .telemetry = &rig->telemetry[w].telemetry,
 				       .version = "test"};
 
 	log_start(&rig->log[w]);
+	telemetry_memory_init(&rig->telemetry[w], RIG_SLOW_NS);
 	assert_int_equal(node_create(&rig->node[w], rig->store, &node), 0);
 	config.node = rig->node[w];
 	assert_int_equal(worker_create(&rig->worker[w], &config), 0);

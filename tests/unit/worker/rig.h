@@ -20,10 +20,13 @@
 #include "dataplane/net/port.h"
 #include "dataplane/post.h"
 #include "dataplane/worker.h"
+#include "tests/lib/telemetry_memory.h"
 
 #define RIG_WORKERS_MAX 2
 #define RIG_FRAMES_MAX	4096
 #define RIG_UDP_PORT	7400
+/* What takes longer in a worker of the rig is slow. */
+#define RIG_SLOW_NS	20000000
 
 /* Records stand in `file` at their places. */
 struct log {
@@ -67,6 +70,7 @@ struct rig {
 	/* Of a worker that has ended. */
 	struct worker_counters counters[RIG_WORKERS_MAX];
 	struct node_counters node_counters[RIG_WORKERS_MAX];
+	struct telemetry_memory telemetry[RIG_WORKERS_MAX]; /* read it when they have ended */
 	pthread_t thread[RIG_WORKERS_MAX];
 	int ended[RIG_WORKERS_MAX];
 
