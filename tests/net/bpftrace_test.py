@@ -9,7 +9,6 @@ import glob
 import json
 import os
 import re
-import shutil
 import signal
 import struct
 import subprocess
@@ -18,6 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 
+import bpftrace  # noqa: E402
 import node as nodes  # noqa: E402
 import tap  # noqa: E402
 import wire  # noqa: E402
@@ -29,19 +29,11 @@ READY_S = 40
 END_S = 20
 ANSWER_S = 10
 TXNS = 6  # open ones of a worker
+FREED = 4 + 3 + 1 + 2  # of hot/key, warm and w1, and the two deletions
 DEADLINE_MS = 3000
 ARGUMENTS = {'txn__start': 5, 'txn__first_read': 5, 'txn__put': 6, 'txn__commit': 5,
              'txn__durable': 3, 'txn__publish': 4, 'txn__ack': 5, 'txn__abort': 2,
              'txn__expire': 4, 'txn__handover': 4, 'version__reclaim': 3}
-
-
-def missing():
-    """Why bpftrace does not work here, or None."""
-    if not shutil.which('bpftrace'):
-        return 'needs bpftrace'
-    done = subprocess.run(['bpftrace', '-e', 'BEGIN { exit(); }'], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=60)
-    return f'bpftrace does not work here: {done.stdout.strip()[:300]}' if done.returncode else None
 
 
 class Probe:
@@ -200,14 +192,12 @@ class Load:
         self.ended['committed'] += 1
 
     def settle(self):
-        """Waits until the last has expired and nothing more is reclaimed; how many were."""
+        """Waits until the last has expired and everything is reclaimed that can be."""
         end = time.monotonic() + ANSWER_S
-        before = None
         while time.monotonic() < end:
             expired, freed = counted(self.node, 'expired'), counted(self.node, 'versions_freed')
-            if expired == self.ended['expired'] and freed == before and freed >= 8:
-                return freed
-            before = freed
+            if (expired, freed) == (self.ended['expired'], FREED):
+                return
             time.sleep(0.3)
         raise TimeoutError(f'expired {expired}, versions freed {freed}')
 
@@ -223,8 +213,7 @@ def armed(scripts):
     """Waits until all scripts watch; whether they do."""
     end = time.monotonic() + READY_S
     while time.monotonic() < end and all(s.process.poll() is None for s in scripts):
-        held = [entry['pid'] for entry in json.loads(nodes.run('bpftool', '-j', 'perf'))
-                if entry.get('fd_type') == 'uprobe']
+        held = bpftrace.uprobes()
         if all(held.count(s.process.pid) >= len(s.clauses) for s in scripts):
             return True
         time.sleep(0.2)
@@ -282,10 +271,10 @@ def expired(t, s, load):
 
 def reclaim(t, s, load):
     """reclaim.bt"""
-    t.equal(s.values('versions'), {'': load.freed}, f'{s.name}: as many versions as were freed')
+    t.equal(s.values('versions'), {'': FREED}, f'{s.name}: as many versions as were freed')
     t.equal(s.values('bytes'), {'': 4 * 100 + 3 * 10 + 1}, f'{s.name}: of as many bytes')
     for name in ('version_bytes', 'lag_ms'):
-        t.equal(s.counts(name), {'': load.freed}, f'{s.name}: as many in @{name}')
+        t.equal(s.counts(name), {'': FREED}, f'{s.name}: as many in @{name}')
 
 
 def follow(t, s, load):
@@ -316,7 +305,7 @@ def scripts(t, probes):
             watched = semaphores(node.pid, probes)
             t.ok(all(watched.values()), 'each probe is watched', watched)
             load.run()
-            load.freed = load.settle()
+            load.settle()
             t.ok(running[[s.name for s in running].index('follow.bt')].process.wait(END_S) == 0,
                  'follow.bt ends with its transaction')
         ended = [script.end() for script in running]
@@ -334,7 +323,7 @@ def scripts(t, probes):
 CHECKS = {f'{check.__name__}.bt': check for check in
           (txn_life, commit_phases, hot_keys, handover, expired, reclaim, follow)}
 
-reason = nodes.missing() or missing()
+reason = nodes.missing() or bpftrace.missing()
 if reason:
     tap.skip_all(reason)
 nodes.enter_namespace()
