@@ -222,6 +222,34 @@ def histograms_agree(tap, node, json_, page):
               'the groups hold all records')
 
 
+def the_recipes(tap, node):
+    """What docs/operations.md says to type"""
+    with open(f'{nodes.ROOT}/docs/operations.md') as file:
+        page = file.read()
+    block = re.search(r'^## abaft stats\n.*?^```\n(.*?)^```', page, re.S | re.M).group(1)
+    if shutil.which('jq') is None:
+        tap.note('jq is not installed: the recipes are not run')
+        return
+    tools = {**os.environ, 'PATH': f'{os.path.dirname(ABAFT)}:{os.environ["PATH"]}'}
+    commits = stats(node)['total']['ops']['commit']['count']
+    for recipe in block.splitlines():
+        short = recipe.replace('--every 1 --count 60', '--every 0.1 --count 3')
+        done = subprocess.run(['sh', '-c', short], cwd=node.dir, env=tools, text=True, timeout=20,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out = done.stdout
+        if 'stats.jsonl' in recipe:
+            with open(f'{node.dir}/stats.jsonl') as file:
+                rows = [json.loads(line) for line in file]
+            good = len(rows) == 3 and rows[-1]['total']['ops']['commit']['count'] == commits
+        elif 'workers[]' in recipe:
+            good = len(re.findall(r'^\d+ \d+ \d+$', out, re.M)) == WORKERS
+        elif 'histograms' in recipe:
+            good = 0 < json.loads(out)['p50'] <= json.loads(out)['max']
+        else:
+            good = int(out) == commits > 0
+        tap.ok(done.returncode == 0 and good, recipe, out, done.stderr)
+
+
 def promtool_is_content(tap):
     """promtool accepts the page of a real node"""
     if shutil.which('promtool') is None:
@@ -453,6 +481,7 @@ def main():
     with Node(workers=WORKERS) as node:
         os.chmod(node.dir, 0o755)
         tap.case(all_agree, node)
+        tap.case(the_recipes, node)
         tap.case(promtool_is_content)
         tap.case(http_answers, node)
         tap.case(somebody_else, node)
