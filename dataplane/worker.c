@@ -339,6 +339,7 @@ static uint32_t info(void *arg, char *text, uint32_t text_bytes)
 		.counters = w->counters,
 		.node = node_counters(w->config.node),
 		.steer = w->config.steer == NULL ? NULL : steer_port_counters(w->config.steer),
+		.steer_bytes = w->config.steer == NULL ? NULL : steer_port_bytes(w->config.steer),
 	};
 
 	log_stats(w->config.log, &facts.log);

@@ -67,6 +67,11 @@ uint32_t worker_info(const struct worker_facts *facts, char *out, uint32_t out_b
 		ABAFT_STEER_COUNTERS(LINE)
 	}
 #undef LINE
+#define LINE(name, about) info_number(&text, "steer_bytes_" #name, facts->steer_bytes->name);
+	if (facts->steer_bytes != NULL) {
+		ABAFT_STEER_COUNTERS(LINE)
+	}
+#undef LINE
 	info_number(&text, "commits_waiting", facts->parked);
 	info_number(&text, "requests_fetching", facts->fetching);
 	info_number(&text, "requests_lent", facts->lent);

@@ -35,7 +35,8 @@ struct worker_facts {
 	const struct node_damage *damage; /* NULL: none */
 	const struct worker_counters *counters;
 	const struct node_counters *node;
-	const struct steer_counters *steer; /* NULL: the kernel steers */
+	const struct steer_counters *steer;    /* NULL: the kernel steers */
+	const struct steer_bytes *steer_bytes; /* of these frames */
 	struct log_stats log;
 	/* Further lines, behind these; or NULL. */
 	void (*more)(void *arg, struct info_text *text);

@@ -43,6 +43,8 @@ def owned(tap):
             tap.ok(after['steer_' + name] > 0, f'owned: the port\'s steering counted: {name}')
         tap.equal(after['steer_drop_magic'], info['steer_drop_magic'] + 1,
                   'owned: the port\'s steering drops what is malformed')
+        tap.equal(after['steer_bytes_drop_magic'], info['steer_bytes_drop_magic'] + 42 + 100,
+                  'owned: and counts the bytes of the whole frame')
         tap.equal(after['refused_magic'], info['refused_magic'], 'owned: ... before the core')
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.sendto(wire.MAGIC, ('10.8.0.1', 7400))
