@@ -152,7 +152,6 @@ static void add_node(struct writer *writer, cJSON *to, const struct telemetry_no
 	number(writer, to, "node", node->node);
 	number(writer, to, "workers", node->workers);
 	number(writer, to, "udp_port", node->udp_port);
-	number(writer, to, "port_mtu", node->port_mtu);
 	text(writer, to, "version", node->version);
 	text(writer, to, "port", node->port);
 	text(writer, to, "data_dir", node->data_dir);

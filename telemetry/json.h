@@ -3,7 +3,7 @@
  * json.h - a snapshot as JSON: what `abaft stats --json` prints and `abaft report` reads.
  *
  *	{"time": UNIX SECONDS, "pin_dir": "...", "alive": true,
- *	 "node": {"layout", "pid", "started", "node", "workers", "udp_port", "port_mtu", "version",
+ *	 "node": {"layout", "pid", "started", "node", "workers", "udp_port", "version",
  *		  "port", "data_dir"},
  *	 "workers": [{"worker": 0,
  *		      "counters": {packet path}, "core": {transactions}, "log": {commit log},

@@ -262,7 +262,7 @@ struct telemetry_node {
 	__u32 node;
 	__u32 workers;
 	__u32 udp_port;
-	__u32 port_mtu;
+	__u32 reserved;
 	char version[16];
 	char port[64];
 	char data_dir[128];

@@ -101,7 +101,6 @@ void bed_make(struct bed *bed, const char *root, const char *name)
 		.node = 7,
 		.workers = BED_WORKERS,
 		.udp_port = 7400,
-		.port_mtu = 1500,
 		.version = "0.1.0",
 		.port = "afxdp:lo",
 		.data_dir = "/var/lib/abaft",

@@ -37,10 +37,10 @@ static void print_node(const struct table *table)
 		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
 	fprintf(table->to,
 		"node %u, abaft %s, process %u%s, started %s\n"
-		"port %s, udp %u, mtu %u, workers %u, data %s\n",
+		"port %s, udp %u, workers %u, data %s\n",
 		node->node, node->version, node->pid,
 		table->snapshot->alive ? "" : " (gone, last numbers)", text, node->port,
-		node->udp_port, node->port_mtu, node->workers, node->data_dir);
+		node->udp_port, node->workers, node->data_dir);
 }
 
 static void print_heading(const struct table *table, const char *text)

@@ -64,8 +64,6 @@ static void identity(struct top_page *page, const struct telemetry_node *node)
 	top_page_item(page, TOP_PLAIN, "workers", "%u", node->workers);
 	top_page_item(page, TOP_PLAIN, "port", "%.*s", (int)sizeof(node->port), node->port);
 	top_page_item(page, TOP_PLAIN, "udp", "%u", node->udp_port);
-	if (node->port_mtu)
-		top_page_item(page, TOP_PLAIN, "mtu", "%u", node->port_mtu);
 	top_page_item(page, TOP_PLAIN, "version", "%.*s", (int)sizeof(node->version),
 		      node->version);
 	top_page_item(page, TOP_PLAIN, "data", "%.*s", (int)sizeof(node->data_dir), node->data_dir);

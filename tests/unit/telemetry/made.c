@@ -60,7 +60,6 @@ struct snapshot *made_snapshot(uint32_t workers, uint64_t seed)
 					     .node = 3,
 					     .workers = workers,
 					     .udp_port = 7400,
-					     .port_mtu = 1500,
 					     .version = "0.1.0",
 					     .port = "afxdp:lo",
 					     .data_dir = "/var/lib/abaft"};
