@@ -32,14 +32,17 @@ void timeline_timed(struct timeline *const line[], uint32_t count, struct teleme
 {
 	uint64_t now_ns = telemetry->now_ns, service_ns = (now_ns - begun_ns) / count;
 	uint32_t whole = 0; /* transactions that began and ended here */
+	uint32_t plain = 0; /* requests executed all at once */
 
-	histogram_add_times(telemetry->histogram[HISTOGRAM_service], service_ns, count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct timeline *one = line[i];
 
-		if (one->executed_ns != 0) { /* after it was parked */
+		if (one->again) {
 			one->service_ns += service_ns;
+			if (!one->parked)
+				telemetry_add(telemetry, HISTOGRAM_service, one->service_ns);
 		} else {
+			plain += !one->parked;
 			one->service_ns = service_ns;
 			one->fetch_ns = 0;
 			if (one->arrival_ns != 0)
@@ -53,6 +56,8 @@ void timeline_timed(struct timeline *const line[], uint32_t count, struct teleme
 			telemetry_add(telemetry, HISTOGRAM_txn_life,
 				      between(one->begin_ns, now_ns));
 	}
+	if (plain != 0)
+		histogram_add_times(telemetry->histogram[HISTOGRAM_service], service_ns, plain);
 	if (whole != 0)
 		histogram_add_times(telemetry->histogram[HISTOGRAM_txn_life], now_ns - begun_ns,
 				    whole);
@@ -66,15 +71,19 @@ void timeline_parked(struct timeline *line, const struct telemetry *telemetry)
 void timeline_again(struct timeline *line, const struct telemetry *telemetry)
 {
 	line->fetch_ns += between(line->parked_ns, telemetry->now_ns);
+	line->executed_ns = 0;
+	line->again = true;
 }
 
-void timeline_durable(struct timeline *line, struct telemetry *telemetry, uint64_t durable_ns)
+void timeline_settled(struct timeline *line, struct telemetry *telemetry, uint64_t durable_ns)
 {
 	line->durable_ns = durable_ns;
-	line->begin_ns = telemetry->begin_ns;
-	line->ended = telemetry->ended;
 	line->given_ns = 0;
 	line->answered_ns = telemetry->now_ns;
+	if (durable_ns == 0) /* the transaction has not ended: nobody knows */
+		return;
+	line->begin_ns = telemetry->begin_ns;
+	line->ended = telemetry->ended;
 	telemetry_add(telemetry, HISTOGRAM_commit_durable, between(line->executed_ns, durable_ns));
 	telemetry_add(telemetry, HISTOGRAM_txn_life, between(line->begin_ns, durable_ns));
 }
@@ -85,16 +94,18 @@ static void fill_phases(struct slow_phases *phase, const struct timeline *line, 
 	bool timed = line->executed_ns != 0; /* else it was executed since the last look */
 	uint64_t executed = timed ? line->executed_ns : sent_ns;
 
-	phase->service = timed ? line->service_ns : 0;
-	phase->fetch = timed ? line->fetch_ns : 0;
+	phase->service = timed || line->again ? line->service_ns : 0;
+	phase->fetch = timed || line->again ? line->fetch_ns : 0;
 	phase->open = between(line->begin_ns, came);
 	phase->arrival = between(came, executed - phase->service - phase->fetch);
-	if (line->durable_ns != 0) {
+	if (line->answered_ns != 0) {
 		uint64_t given = line->given_ns != 0 ? line->given_ns : executed;
+		/* Of a log that failed: when that was seen. */
+		uint64_t over = line->durable_ns != 0 ? line->durable_ns : line->answered_ns;
 
 		phase->log_wait = between(executed, given);
-		phase->device = between(given, line->durable_ns);
-		phase->publish = between(line->durable_ns, line->answered_ns);
+		phase->device = between(given, over);
+		phase->publish = between(over, line->answered_ns);
 		executed = line->answered_ns;
 	}
 	phase->reply = between(executed, sent_ns);

@@ -24,20 +24,22 @@ struct timeline {
 	/* From its receipt on: */
 	uint64_t arrival_ns;  /* at the XDP program; 0: unknown */
 	uint64_t received_ns; /* by the worker whose port it came to */
-	uint64_t executed_ns; /* 0: not yet, or not timed yet */
-	uint64_t durable_ns;  /* 0: it did not wait for the log */
+	uint64_t executed_ns; /* for the last time; 0: not yet, or not timed yet */
+	uint64_t durable_ns;  /* 0: it did not wait for the log, or the log failed */
+	uint64_t answered_ns; /* after it waited for the log; 0: it did not */
 	uint32_t request_bytes;
+	bool again; /* it was parked, and its values are here */
 	/* From its execution on: */
 	uint32_t owner;	     /* the worker that executed it */
 	uint8_t ended;	     /* its transaction, by this operation; 0: it goes on */
+	bool parked;	     /* it only began: it will be executed once more */
 	uint64_t begin_ns;   /* its transaction's first packet */
 	uint64_t service_ns; /* executed, in all */
 	uint64_t fetch_ns;   /* waited for values, in all */
 	uint64_t parked_ns;
 	/* If it waits for the log: */
 	uint64_t record;
-	uint64_t given_ns;    /* to the disk; 0: unknown */
-	uint64_t answered_ns; /* made visible, and its answer made */
+	uint64_t given_ns; /* to the disk; 0: unknown */
 };
 
 /* It came from the port, at `now_ns`; the XDP program saw it at `arrival_ns` (0: unknown). */
@@ -54,17 +56,29 @@ static inline void timeline_received(struct timeline *line, uint64_t now_ns, uin
 	line->received_ns = now_ns;
 	line->executed_ns = 0;
 	line->durable_ns = 0;
+	line->answered_ns = 0;
+	line->again = false;
 	line->request_bytes = request_bytes;
 }
 
 /* It was borrowed from the worker that received it. */
 void timeline_borrowed(const struct timeline *line, struct telemetry *telemetry);
-/* It was executed by worker `owner`: what the core says of its transaction is noted. */
+/* It was executed by worker `owner`: what the core says of its transaction is noted. `parked`: it
+ * waits for a value, and will be executed once more. */
 static inline void timeline_executed(struct timeline *line, const struct telemetry *telemetry,
-				     uint32_t owner)
+				     uint32_t owner, bool parked)
 {
 	line->begin_ns = telemetry->begin_ns;
 	line->ended = telemetry->ended;
+	line->parked = parked;
+	line->owner = owner;
+}
+
+/* Worker `owner` answers it without executing it. */
+static inline void timeline_refused(struct timeline *line, uint32_t owner)
+{
+	line->begin_ns = 0;
+	line->ended = 0;
 	line->owner = owner;
 }
 
@@ -74,8 +88,8 @@ void timeline_timed(struct timeline *const line[], uint32_t count, struct teleme
 /* It waits for a value from disk since telemetry->now_ns, and goes on at telemetry->now_ns. */
 void timeline_parked(struct timeline *line, const struct telemetry *telemetry);
 void timeline_again(struct timeline *line, const struct telemetry *telemetry);
-/* Its record is durable since `durable_ns`. */
-void timeline_durable(struct timeline *line, struct telemetry *telemetry, uint64_t durable_ns);
+/* Its record is durable since `durable_ns`, or never will be (0). */
+void timeline_settled(struct timeline *line, struct telemetry *telemetry, uint64_t durable_ns);
 /* Whether it has been in the node for longer than a slow request. */
 static inline bool timeline_is_slow(const struct timeline *line, const struct telemetry *telemetry)
 {

@@ -58,7 +58,7 @@ void worker_times_end(struct worker *w)
 /* Ours are timed some at a time; what others lent, or what is parked, leaves us: at once. */
 static void note_executed(struct worker *w, struct slot *slot, enum node_verdict verdict)
 {
-	timeline_executed(&slot->line, w->telemetry, w->config.number);
+	timeline_executed(&slot->line, w->telemetry, w->config.number, verdict == NODE_FETCH);
 	slot->line.record = w->record;
 	w->timed[w->timed_count++] = &slot->line;
 	if (w->timed_count == WORKER_TIMED || verdict == NODE_FETCH ||
@@ -162,9 +162,10 @@ static void slot_refuse(struct worker *w, struct slot *slot, enum abaft_error st
 {
 	uint32_t bytes = 0;
 
-	if (!node_refuse(slot_payload(slot), slot->view.payload_len, w->scratch, &bytes,
-			 (uint16_t)status, w->config.workers))
+	if (!node_refuse(w->config.node, slot_payload(slot), slot->view.payload_len, w->scratch,
+			 &bytes, (uint16_t)status))
 		bytes = 0;
+	timeline_refused(&slot->line, w->config.number);
 	slot->answer_bytes = bytes;
 	memcpy(slot_payload(slot), w->scratch, bytes);
 	slot_finish(w, slot);
@@ -395,8 +396,8 @@ void worker_commit_done(void *arg, void *token, const uint8_t *result, uint32_t 
 
 	if (slot->answer_bytes >= bytes && at <= slot->answer_bytes - bytes)
 		memcpy(slot_payload(slot) + at, result, bytes);
-	if (w->telemetry != NULL && w->durable_ns != 0) {
-		timeline_durable(&slot->line, w->telemetry, w->durable_ns);
+	if (w->telemetry != NULL) {
+		timeline_settled(&slot->line, w->telemetry, w->durable_ns);
 		if (timeline_is_slow(&slot->line, w->telemetry))
 			slot->line.given_ns = log_given_ns(w->config.log, slot->line.record);
 	}

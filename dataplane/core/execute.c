@@ -618,10 +618,11 @@ static void execute(struct execution *x)
 
 /* Its results were counted as they were made. A commit that waits counts as OK: tell() in commit.c
  * knows if it was not. */
-static void count_packet(const struct execution *x, uint32_t in_bytes)
+static void count_packet(struct telemetry *telemetry, const struct answer *answer,
+			 uint32_t in_bytes)
 {
-	const struct abaft_wire_header *header = (const void *)x->answer->out;
-	struct op_counter *packet = telemetry_op(x->node->telemetry, 0);
+	const struct abaft_wire_header *header = (const void *)answer->out;
+	struct op_counter *packet = telemetry_op(telemetry, 0);
 
 	packet->count++;
 	packet->bytes += in_bytes;
@@ -661,7 +662,7 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 	if (x.parked)
 		return NODE_FETCH;
 	if (node->telemetry)
-		count_packet(&x, in_bytes);
+		count_packet(node->telemetry, &answer, in_bytes);
 	*out_bytes = answer_end(&answer);
 	if (!x.waiting)
 		return NODE_ANSWER;
@@ -669,17 +670,18 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 	return NODE_WAIT;
 }
 
-bool node_refuse(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t *out_bytes,
-		 uint16_t status, uint32_t workers)
+bool node_refuse(struct node *node, const uint8_t *in, uint32_t in_bytes, uint8_t *out,
+		 uint32_t *out_bytes, uint16_t status)
 {
-	const struct abaft_wire_header *h = (const void *)in;
 	struct answer answer;
 
-	if (in_bytes < sizeof(*h) || load_le32(h->magic) != ABAFT_WIRE_MAGIC ||
-	    h->kind != ABAFT_KIND_REQUEST)
+	if (!request_answerable(in, in_bytes, node->counters))
 		return false;
-	answer_begin(&answer, out, h, ABAFT_PACKET_BYTES_MAX, workers, 0);
+	answer_begin(&answer, out, (const void *)in, ABAFT_PACKET_BYTES_MAX, node->store->workers,
+		     0);
 	answer_refuse(&answer, status);
+	if (node->telemetry)
+		count_packet(node->telemetry, &answer, in_bytes);
 	*out_bytes = answer_end(&answer);
 	return true;
 }

@@ -88,10 +88,11 @@ void node_ahead_run(struct node *node);
 
 /*
  * Answers a request as a whole with `status` (BUSY when a hand-over ring is full, say) without
- * touching any state. False when the bytes are no request of ours: drop them.
+ * touching any state but what it is counted by. False when the bytes are no request of ours: drop
+ * them.
  */
-bool node_refuse(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t *out_bytes,
-		 uint16_t status, uint32_t workers);
+bool node_refuse(struct node *node, const uint8_t *in, uint32_t in_bytes, uint8_t *out,
+		 uint32_t *out_bytes, uint16_t status);
 /* From now on new transactions get STOPPING; open ones may still end. */
 void node_stop(struct node *node);
 /* True while commits or aborts wait for the log. */

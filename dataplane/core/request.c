@@ -113,6 +113,21 @@ static bool place_ok(const struct op *op, uint32_t i, uint32_t ops)
 	}
 }
 
+bool request_answerable(const uint8_t *in, uint32_t bytes, struct node_counters *c)
+{
+	const struct abaft_wire_header *h = (const void *)in;
+
+	if (bytes < HEADER_BYTES)
+		c->refused_short++;
+	else if (load_le32(h->magic) != ABAFT_WIRE_MAGIC)
+		c->refused_magic++;
+	else if (h->kind != ABAFT_KIND_REQUEST) /* never answer an answer */
+		c->refused_kind++;
+	else
+		return true;
+	return false;
+}
+
 enum request_verdict request_parse(struct request *r, const uint8_t *in, uint32_t bytes,
 				   struct node_counters *c, uint16_t *status)
 {
@@ -121,18 +136,8 @@ enum request_verdict request_parse(struct request *r, const uint8_t *in, uint32_
 	enum request_verdict verdict;
 
 	r->header = h;
-	if (!h) {
-		c->refused_short++;
+	if (!request_answerable(in, bytes, c))
 		return REQUEST_DROP;
-	}
-	if (load_le32(h->magic) != ABAFT_WIRE_MAGIC) {
-		c->refused_magic++;
-		return REQUEST_DROP;
-	}
-	if (h->kind != ABAFT_KIND_REQUEST) { /* never answer an answer */
-		c->refused_kind++;
-		return REQUEST_DROP;
-	}
 	verdict = header_check(h, bytes, c, status);
 	if (verdict != REQUEST_OK)
 		return verdict;

@@ -47,6 +47,9 @@ enum request_verdict {
 enum request_verdict request_parse(struct request *request, const uint8_t *in, uint32_t bytes,
 				   struct node_counters *counters, uint16_t *status);
 
+/* Whether it is a request that can be answered, if only refused; counts the reason if not. */
+bool request_answerable(const uint8_t *in, uint32_t bytes, struct node_counters *counters);
+
 /* An answer being built; results follow the header in the order of the operations. */
 struct answer {
 	uint8_t *out;

@@ -5,6 +5,7 @@
  *
  * Upper bounds are far from what is measured: the machine may be busy.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -158,6 +159,32 @@ static void a_log_that_is_slow_shows_where_the_time_went(void **state)
 	assert_int_equal(slow->phase_ns.fetch, 0);
 }
 
+/* It waited for the disk until the log failed, not for its answer to leave. */
+static void a_log_that_fails_shows_where_the_time_went(void **state)
+{
+	const struct slow_txn *slow = &rig.telemetry[0].slow.entry[1];
+	uint8_t id[16];
+
+	rig_start(&rig, 1);
+	rig_hold(&rig, 0, true);
+	send_txn(0, id, "key", "value", 5);
+	usleep(HELD_US);
+	rig_fail(&rig, 0, -EIO);
+	assert_int_equal(rig_wait_sent(&rig, 1), 1);
+	rig_stop(&rig);
+
+	assert_int_equal(rig.telemetry[0].ops.commit.count, 1);
+	assert_int_equal(rig.telemetry[0].ops.commit.errors.LOG_FAILED, 1);
+	assert_int_equal(histogram(0, HISTOGRAM_commit_durable)->count, 0);
+	assert_int_equal(histogram(0, HISTOGRAM_durable_ack)->count, 0);
+	assert_int_equal(histogram(0, HISTOGRAM_txn_life)->count, 0);
+	assert_int_equal(rig.telemetry[0].slow.written, 1);
+	assert_memory_equal(slow->id, id, 16);
+	assert_int_equal(slow->ended, 0);
+	assert_true(slow->phase_ns.log_wait + slow->phase_ns.device >= HELD_NS * 9 / 10);
+	assert_true(slow->phase_ns.reply < AT_ONCE_NS && slow->phase_ns.publish < AT_ONCE_NS);
+}
+
 static void a_slow_disk_shows_in_reads_alone(void **state)
 {
 	static uint8_t large[1000];
@@ -179,6 +206,7 @@ static void a_slow_disk_shows_in_reads_alone(void **state)
 
 	assert_int_equal(rig.node_counters[0].fetches, 1);
 	assert_int_equal(histogram(0, HISTOGRAM_engine_call)->count, 1);
+	assert_int_equal(histogram(0, HISTOGRAM_service)->count, 3); /* though it ran twice */
 	assert_true(histogram(0, HISTOGRAM_engine_call)->max >= HELD_NS * 9 / 10);
 	assert_true(histogram(0, HISTOGRAM_service)->max < AT_ONCE_NS);
 	assert_true(histogram(0, HISTOGRAM_commit_durable)->max < AT_ONCE_NS);
@@ -240,6 +268,7 @@ int main(void)
 		cmocka_unit_test(all_is_counted),
 		cmocka_unit_test(refusals_are_counted_by_reason),
 		cmocka_unit_test(a_log_that_is_slow_shows_where_the_time_went),
+		cmocka_unit_test(a_log_that_fails_shows_where_the_time_went),
 		cmocka_unit_test(a_slow_disk_shows_in_reads_alone),
 		cmocka_unit_test(handed_over_requests_are_counted_where_they_were),
 		cmocka_unit_test(expired_transactions_have_lived),
