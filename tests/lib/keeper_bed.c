@@ -105,6 +105,7 @@ static void nodes_open(struct keeper_bed *bed)
 					     .window_ms = ABAFT_OUTCOME_WINDOW_MS,
 					     .skew_ms = ABAFT_CLOCK_SKEW_MS,
 					     .deadline_ms = bed->deadline_ms,
+					     .telemetry = bed->telemetry[w],
 					     .instance_seed = roll(bed, UINT64_MAX)};
 
 		must(node_create(&bed->node[w], bed->store, &config) == 0, "no node");
@@ -120,6 +121,8 @@ static struct log_config log_config(struct keeper_bed *bed, uint32_t log)
 				    .shelf = bed->shelf,
 				    .closed = log >= bed->workers && log != ABAFT_LOG_KEPT};
 
+	if (log < bed->workers)
+		config.telemetry = bed->telemetry[log];
 	memcpy(config.node_id, node_id, sizeof(node_id));
 	return config;
 }

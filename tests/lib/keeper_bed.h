@@ -67,7 +67,8 @@ struct keeper_bed {
 	uint64_t keys_max;
 	void *(*map)(uint64_t bytes); /* as store_config's */
 	void (*unmap)(void *memory, uint64_t bytes);
-	struct keeper_config config; /* what a configuration can choose */
+	struct keeper_config config;			     /* what a configuration can choose */
+	struct telemetry *telemetry[KEEPER_BED_WORKERS_MAX]; /* of workers; NULL: none */
 
 	uint64_t random, ids;
 	struct now now;

@@ -330,8 +330,8 @@ def one_liners(page, node, names, work):
             for pid in bpftrace.uprobes():
                 tracers.update({s: pid for s in shells if s.pid == group(pid)})
         work()
-        for shell, tracer in tracers.items():
-            bpftrace.end(shell, tracer)
+        for tracer in tracers.values():
+            os.kill(tracer, signal.SIGINT)
         return [shell.communicate(timeout=RUN_S)[0] for shell in shells]
     finally:
         for shell in shells:

@@ -74,7 +74,7 @@ static void plan_ports(struct machine *m)
 		m->worker[i].machine = m;
 		m->worker[i].number = i;
 		if (i == 0 || !m->one_port)
-			m->worker[i].port = port_sim_create(m->world, trusts, room);
+			m->worker[i].port = port_sim_create(m->world, trusts, room, m->audit, i);
 	}
 }
 
@@ -86,10 +86,13 @@ struct machine *machine_create(struct world *world)
 	if (!m)
 		abort();
 	m->world = world;
+	m->audit = audit_create(world, KEEPER_BED_WORKERS_MAX);
 	keeper_bed_begin(&m->bed, plan_roll(m, UINT32_MAX), world->plan.workers);
 	plan_tables(m);
 	plan_logs(m, big);
 	plan_ports(m);
+	for (uint32_t i = 0; i < KEEPER_BED_WORKERS_MAX; i++)
+		m->bed.telemetry[i] = audit_telemetry(m->audit, i);
 	m->clock.since_us = world->events.now_us;
 	m->clock.mono_us = 1 + plan_roll(m, UINT32_MAX);
 	machine_disks_heal(m, true);
@@ -106,6 +109,7 @@ void machine_destroy(struct machine *m)
 	for (uint32_t i = 0; i < KEEPER_BED_WORKERS_MAX; i++)
 		port_sim_destroy(m->worker[i].port);
 	keeper_bed_end(&m->bed);
+	audit_destroy(m->audit);
 	free(m);
 }
 

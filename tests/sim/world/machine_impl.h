@@ -12,6 +12,7 @@
 
 #include "dataplane/worker.h"
 #include "tests/lib/keeper_bed.h"
+#include "tests/sim/world/audit.h"
 #include "tests/sim/world/clock.h"
 #include "tests/sim/world/machine.h"
 #include "tests/sim/world/port_sim.h"
@@ -48,6 +49,7 @@ struct machine {
 	struct world *world;
 	struct keeper_bed bed; /* its clients are not used */
 	struct sim_clock clock;
+	struct audit *audit;
 	enum machine_state state;
 	uint32_t lives;
 	/* The plan. */

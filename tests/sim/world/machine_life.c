@@ -96,6 +96,7 @@ static bool open_once(struct machine *m, bool interrupt)
 
 	if (interrupt)
 		sim_disk_die(machine_any_disk(m), 1 + (uint32_t)machine_roll(m, STREAM_CRASH, 20));
+	audit_begin(m->audit, m->bed.workers);
 	err = keeper_bed_open(&m->bed);
 	if (!machine_disk_is_dead(m)) {
 		if (err)
@@ -148,6 +149,7 @@ static void make_workers(struct machine *m)
 			.handover = m->handover,
 			.post = &m->bed.post[i],
 			.group = &m->group,
+			.telemetry = m->bed.telemetry[i],
 			.version = "sim",
 		};
 
@@ -194,9 +196,19 @@ static void count_life(struct machine *m)
 			log_mark(m->bed.log[n], &m->mark[n]);
 }
 
-static void leave(struct machine *m)
+static void leave(struct machine *m, bool orderly)
 {
+	struct worker *worker[KEEPER_BED_WORKERS_MAX];
+	struct audit_end end = {.workers = m->bed.workers,
+				.worker = worker,
+				.node = m->bed.node,
+				.log = m->bed.log,
+				.orderly = orderly};
+
+	for (uint32_t i = 0; i < m->bed.workers; i++)
+		worker[i] = m->worker[i].worker;
 	count_life(m);
+	audit_end(m->audit, &end);
 	machine_steps_end(m);
 	net_listen(m->world->net, NET_NODE, NULL, NULL);
 }
@@ -222,7 +234,7 @@ static void go_down(struct machine *m, uint64_t down)
 void machine_crash(struct machine *m, bool power, uint64_t down)
 {
 	world_note(m->world, power ? "node: the power goes" : "node: killed");
-	leave(m);
+	leave(m, false);
 	if (power) {
 		keeper_bed_power_cut(&m->bed);
 		sim_clock_boot(&m->clock, m->world->events.now_us,
@@ -247,7 +259,7 @@ void machine_stop(struct machine *m)
 static void close_node(struct machine *m)
 {
 	world_note(m->world, "node: closes");
-	leave(m);
+	leave(m, true);
 	keeper_bed_close(&m->bed);
 	if (machine_disk_is_dead(m)) {
 		world_fault(m->world, WORLD_CUT_ANYWHERE);

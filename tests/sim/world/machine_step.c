@@ -130,6 +130,7 @@ static void worker_step(void *arg)
 {
 	struct machine_worker *w = arg;
 	struct machine *m = w->machine;
+	struct now now;
 	uint64_t us;
 
 	w->stalled = false;
@@ -140,7 +141,9 @@ static void worker_step(void *arg)
 			machine_all_ended(m);
 		return;
 	}
-	us = worker_pass(w->worker, machine_now(m));
+	now = machine_now(m);
+	audit_time(m->audit, now.mono_us);
+	us = worker_pass(w->worker, now);
 	m->world->counts.passes++;
 	if (machine_look(m))
 		return;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dataplane/net/port.h"
+#include "tests/sim/world/audit.h"
 #include "tests/sim/world/net.h"
 #include "tests/sim/world/world.h"
 
@@ -20,6 +21,7 @@ struct port_frame {
 	struct port_frame *next; /* of the free ones, or of those that wait */
 	enum where where;
 	uint32_t bytes;
+	struct audit_frame audit;
 	uint8_t data[FRAME_ROOM];
 };
 
@@ -31,6 +33,8 @@ struct port_sim {
 	struct port_frame *free;
 	struct port_frame *first, *last; /* that wait */
 	uint32_t waiting, held, room;
+	struct audit *audit;
+	uint32_t worker;
 };
 
 static void *must(void *memory)
@@ -83,6 +87,7 @@ static unsigned int sim_rx(struct port *port, struct frame *frames, unsigned int
 
 		p->first = f->next;
 		f->where = HELD;
+		audit_received(p->audit, p->worker, f->data, f->bytes, &f->audit);
 		frames[count++] = (struct frame){
 			.data = f->data, .len = f->bytes, .room = FRAME_ROOM, .handle = f};
 	}
@@ -109,6 +114,9 @@ static void sim_tx(struct port *port, const struct frame *frames, unsigned int n
 	struct port_sim *p = of(port);
 
 	for (unsigned int i = 0; i < n; i++) {
+		const struct port_frame *f = frames[i].handle;
+
+		audit_sent(p->audit, p->worker, frames[i].data, frames[i].len, &f->audit);
 		world_note_bytes(p->world, frames[i].data, frames[i].len);
 		net_send_frame(p->world->net, frames[i].data, frames[i].len);
 		take_back(p, &frames[i]);
@@ -127,7 +135,8 @@ static int sim_sleep_fd(struct port *port)
 
 static const struct port_ops sim_ops = {sim_rx, sim_tx, sim_release, sim_sleep_fd};
 
-struct port_sim *port_sim_create(struct world *world, bool trusts, uint32_t room)
+struct port_sim *port_sim_create(struct world *world, bool trusts, uint32_t room,
+				 struct audit *audit, uint32_t worker)
 {
 	struct port_sim *p = must(calloc(1, sizeof(*p)));
 
@@ -135,6 +144,8 @@ struct port_sim *port_sim_create(struct world *world, bool trusts, uint32_t room
 	p->port.local_senders = trusts;
 	p->world = world;
 	p->room = room;
+	p->audit = audit;
+	p->worker = worker;
 	return p;
 }
 

@@ -13,14 +13,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct audit;
 struct net_packet;
 struct port;
 struct port_sim;
 struct world;
 
-/* `trusts`: as on lo, where checksums are not judged. `room`: frames that can wait; more are lost.
- */
-struct port_sim *port_sim_create(struct world *world, bool trusts, uint32_t room);
+/* Of that worker, whose frames the audit hears of. `trusts`: as on lo, where checksums are not
+ * judged. `room`: frames that can wait; more are lost. */
+struct port_sim *port_sim_create(struct world *world, bool trusts, uint32_t room,
+				 struct audit *audit, uint32_t worker);
 void port_sim_destroy(struct port_sim *port);
 struct port *port_sim_port(struct port_sim *port);
 /* A packet has arrived. False: the queue is full, it is lost. */

@@ -142,6 +142,7 @@ struct world_plan {
 	X(cold, "requests that waited for the disk")                                               \
 	X(checkpoints, "checkpoints")                                                              \
 	X(cleaned, "segments cleaned")                                                             \
+	X(slow, "entries of slow requests held against them")                                      \
 	X(events, "events")                                                                        \
 	X(virtual_us, "microseconds lived")
 

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * audit_check.c - what must hold of all that a life's workers have counted. See audit.h.
+ *
+ * Of each worker, whatever happened:
+ *
+ * R1. A histogram's buckets make up its count; its sum lies where they do; its max is in the
+ *     highest of them that is not empty.
+ * R2. Each frame taken was dropped for a reason, handed over, refused, or is a request of ours.
+ * R3. Each request was answered, dropped for a reason, or waits for values. It was executed once,
+ *     however often it was parked, or refused without that.
+ * R4. Each result's count and status agree with what the core counts for the same reason.
+ * R5. Each transaction begun has ended in one way, or is open; and has a life in txn_life if it
+ *     ended.
+ * R6. Each commit and abort has a time to durability, and each of these is an OK more. What the log
+ *     failed to keep is none.
+ * R7. Groups and values have their times when they come back from the disk, not before.
+ * R8. No worker has seen less than the audit has, in each bucket.
+ *
+ * After an end in good order what the audit saw is all there is (R9).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <abaft/wire.h>
+
+#include "dataplane/core/node_impl.h"
+#include "dataplane/log/log.h"
+#include "dataplane/worker_impl.h"
+#include "tests/sim/world/audit_impl.h"
+
+static const char *const histogram_names[] = {
+#define NAME(name, unit, text) #name,
+	ABAFT_HISTOGRAMS(NAME)
+#undef NAME
+};
+static const char *const op_names[] = {
+#define NAME(name, text) #name,
+	ABAFT_OPS(NAME)
+#undef NAME
+};
+#define OPS    (sizeof(op_names) / sizeof(op_names[0]))
+#define ERRORS (sizeof(struct op_errors) / sizeof(__u64))
+
+/* One worker under examination. */
+struct audited {
+	struct audit *audit;
+	uint32_t number;
+	bool orderly;
+	const struct worker *worker;
+	const struct node *node;
+	const struct worker_counters *w;
+	const struct node_counters *n;
+	const struct op_counters *ops;
+	const struct histogram *histogram; /* by name */
+	const struct audit_account *account;
+	struct log_stats log;
+	int log_error;
+};
+
+static void fail(const struct audited *o, const char *what, uint64_t is, const char *how,
+		 uint64_t should)
+{
+	world_fail(o->audit->world, "telemetry", "worker %u%s: %s: %llu %s %llu", o->number,
+		   o->orderly ? ", ended" : "", what, (unsigned long long)is, how,
+		   (unsigned long long)should);
+}
+
+static void equal(const struct audited *o, const char *what, uint64_t is, uint64_t should)
+{
+	if (is != should)
+		fail(o, what, is, "instead of", should);
+}
+
+static void at_least(const struct audited *o, const char *what, uint64_t is, uint64_t least)
+{
+	if (is < least)
+		fail(o, what, is, "is less than", least);
+}
+
+/* Equal when nothing is under way. */
+static void has(const struct audited *o, const char *what, uint64_t is, uint64_t seen)
+{
+	if (o->orderly)
+		equal(o, what, is, seen);
+	else
+		at_least(o, what, is, seen);
+}
+
+static uint64_t errors(const struct op_counter *op)
+{
+	const __u64 *error = (const __u64 *)&op->errors;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < ERRORS; i++)
+		sum += error[i];
+	return sum;
+}
+
+/* R1 */
+static void check_histogram(const struct audited *o, enum histogram_name name)
+{
+	const char *wrong = telemetry_histogram_wrong(&o->histogram[name]);
+
+	if (wrong)
+		world_fail(o->audit->world, "telemetry", "worker %u: %s: %s", o->number,
+			   histogram_names[name], wrong);
+}
+
+/* Requests that are there without having been executed, or refused before. */
+static uint64_t dropped(const struct audited *o)
+{
+	return o->n->refused_short + o->n->refused_magic + o->n->refused_kind;
+}
+
+/* R2, R3 */
+static void check_frames(const struct audited *o)
+{
+	const struct worker_counters *w = o->w;
+	uint64_t borrowed = o->histogram[HISTOGRAM_handover].count;
+	uint64_t done = o->ops->packet.count + dropped(o);
+	uint64_t executed = o->histogram[HISTOGRAM_service].count;
+
+	equal(o, "frames", w->frames, o->account->frames);
+	equal(o, "answers", w->answers, o->account->answers);
+	equal(o, "frames by what became of them",
+	      w->drop_not_ours + w->drop_frame + w->drop_checksum + w->arp + w->nd + w->echo +
+		      w->requests - borrowed + w->handed_over + w->handover_full,
+	      w->frames);
+	equal(o, "requests answered, dropped or waiting", done + o->worker->fetching,
+	      w->requests + w->handover_full);
+	at_least(o, "requests executed", done - w->handover_full, executed);
+	if (!o->worker->closed)
+		equal(o, "requests executed", executed, done - w->handover_full);
+	at_least(o, "requests parked", o->ops->packet.count + o->worker->fetching,
+		 o->n->fetch_waits);
+}
+
+/* Operations of a kind that were executed. */
+static uint64_t executed(const struct op_counter *op)
+{
+	return op->count - op->errors.SKIPPED - op->errors.COMMITTED - op->errors.ABORTED;
+}
+
+/* R4: a write may also be answered for an outcome, with OK. */
+static void check_write(const struct audited *o, const char *what, const struct op_counter *op,
+			uint64_t counted)
+{
+	if (o->n->repeats)
+		at_least(o, what, executed(op), counted);
+	else
+		equal(o, what, executed(op), counted);
+}
+
+/* R4: results. */
+static void check_results(const struct audited *o)
+{
+	const struct op_counters *ops = o->ops;
+	const struct node_counters *n = o->n;
+
+	equal(o, "infos", ops->info.count, n->infos);
+	equal(o, "statuses", ops->status.count, n->statuses);
+	equal(o, "gets", executed(&ops->get), n->gets);
+	equal(o, "get_parts", executed(&ops->get_part), n->get_parts);
+	check_write(o, "puts", &ops->put, n->puts);
+	check_write(o, "put_parts", &ops->put_part, n->put_parts);
+	check_write(o, "deletes", &ops->delete, n->deletes);
+	equal(o, "incomplete commits", ops->commit.errors.INCOMPLETE, n->refused_incomplete);
+	equal(o, "busy commits", ops->commit.errors.BUSY + ops->abort.errors.BUSY,
+	      n->busy_commits + n->busy_log + n->busy_versions);
+	equal(o, "no space",
+	      ops->get.errors.NO_SPACE + ops->get_part.errors.NO_SPACE + ops->put.errors.NO_SPACE +
+		      ops->put_part.errors.NO_SPACE + ops->delete.errors.NO_SPACE +
+		      ops->commit.errors.NO_SPACE + ops->abort.errors.NO_SPACE,
+	      n->busy_memory + n->busy_keys + n->busy_log_space);
+	at_least(o, "failed commits", ops->commit.errors.LOG_FAILED + ops->abort.errors.LOG_FAILED,
+		 n->log_failed);
+}
+
+/* R4: requests refused as a whole, and operations for the same reasons. */
+static void check_refusals(const struct audited *o)
+{
+	const struct op_counters *ops = o->ops;
+	const struct op_errors *packet = &ops->packet.errors;
+	const struct node_counters *n = o->n;
+
+	equal(o, "malformed",
+	      packet->MALFORMED + ops->put.errors.MALFORMED + ops->put_part.errors.MALFORMED +
+		      ops->delete.errors.MALFORMED,
+	      n->refused_flags + n->refused_length + n->refused_ops + n->refused_id +
+		      n->refused_key + n->refused_range);
+	equal(o, "unsupported", packet->UNSUPPORTED,
+	      n->refused_version + n->refused_tenant + n->refused_op);
+	equal(o, "too large",
+	      packet->TOO_LARGE + ops->get.errors.TOO_LARGE + ops->get_part.errors.TOO_LARGE +
+		      ops->put.errors.TOO_LARGE + ops->put_part.errors.TOO_LARGE +
+		      ops->delete.errors.TOO_LARGE,
+	      n->refused_too_large + n->busy_reads + n->busy_writes);
+	equal(o, "skew", packet->CLOCK_SKEW, n->refused_skew);
+	equal(o, "expired ids", packet->EXPIRED, n->refused_expired);
+	equal(o, "unknown transactions", packet->UNKNOWN_TXN, n->refused_unknown);
+	equal(o, "stale attempts", packet->STALE_ATTEMPT, n->refused_stale);
+	equal(o, "busy", packet->BUSY + ops->get.errors.BUSY + ops->get_part.errors.BUSY,
+	      n->busy_txns + n->busy_fetches + n->busy_fetch_memory + o->w->handover_full);
+}
+
+/* R5, R6 */
+static void check_txns(const struct audited *o)
+{
+	const struct node_counters *n = o->n;
+	uint64_t written = n->commits + n->aborts;
+	uint64_t ended = written + n->commits_read_only + n->expired + n->displaced;
+	const struct op_counter *commit = &o->ops->commit, *abort = &o->ops->abort;
+
+	equal(o, "transactions begun", n->opened, ended + o->node->txns.open);
+	equal(o, "lives", o->histogram[HISTOGRAM_txn_life].count, ended);
+	equal(o, "times to durability", o->histogram[HISTOGRAM_commit_durable].count, written);
+	equal(o, "COMMIT and ABORT with OK",
+	      commit->count - errors(commit) + abort->count - errors(abort),
+	      written + n->commits_read_only + n->repeats + o->node->pending_count);
+	at_least(o, "COMMIT with OK", commit->count - errors(commit),
+		 n->commits + n->commits_read_only);
+	at_least(o, "ABORT with OK", abort->count - errors(abort), n->aborts);
+}
+
+/* How many of a histogram's numbers are in this bucket or above. */
+static uint64_t tail(const struct histogram *h, uint32_t bucket)
+{
+	uint64_t sum = 0;
+
+	for (; bucket < HISTOGRAM_SIZE; bucket++)
+		sum += h->bucket[bucket];
+	return sum;
+}
+
+/* To each of these numbers belongs one of `h` that is as great or greater, but for `fewer`. */
+static void check_tails(const struct audited *o, const struct histogram *h, uint64_t fewer,
+			const struct histogram *numbers, const char *what)
+{
+	for (uint32_t i = 0; i < HISTOGRAM_SIZE; i++)
+		if (numbers->bucket[i])
+			at_least(o, what, tail(h, i) + fewer, tail(numbers, i));
+}
+
+/* R7. A commit waits for its group at least as long as the disk takes for it, so of so long times
+ * there are as many; but for groups that hold none (seals). */
+static void check_waits(const struct audited *o)
+{
+	const struct histogram *device = &o->histogram[HISTOGRAM_log_device];
+	const struct histogram *durable = &o->histogram[HISTOGRAM_commit_durable];
+	uint64_t seals = o->histogram[HISTOGRAM_log_group].bucket[0];
+
+	check_tails(o, durable, seals, device, "commits that waited as long as a group");
+}
+
+/* R7 */
+static void check_log(const struct audited *o)
+{
+	const struct histogram *h = o->histogram;
+	const struct log_counters *published = &o->audit->memory[o->number].log;
+
+	equal(o, "groups", h[HISTOGRAM_log_group].count, o->log.groups);
+	equal(o, "depths", h[HISTOGRAM_log_depth].count, o->log.groups);
+	at_least(o, "groups in the disk", ABAFT_LOG_WRITES_IN_FLIGHT,
+		 h[HISTOGRAM_log_depth].max + (o->log.groups != 0));
+	at_least(o, "groups", o->log.groups, h[HISTOGRAM_log_device].count);
+	at_least(o, "records", o->log.records, h[HISTOGRAM_log_group].sum);
+	at_least(o, "records published", o->log.records, published->records);
+	at_least(o, "groups published", o->log.groups, published->groups);
+	at_least(o, "values asked for", o->log.reads, h[HISTOGRAM_engine_call].count);
+	at_least(o, "values fetched", o->n->fetches + o->n->fetches_again,
+		 h[HISTOGRAM_engine_call].count);
+	equal(o, "versions freed", h[HISTOGRAM_reclaim_lag].count, o->node->reclaim.freed);
+	if (!o->orderly || o->log_error)
+		return;
+	equal(o, "groups come back", h[HISTOGRAM_log_device].count, o->log.groups);
+	equal(o, "records in groups", h[HISTOGRAM_log_group].sum, o->log.records);
+	check_waits(o);
+}
+
+static void check_buckets(const struct audited *o, enum histogram_name name,
+			  const struct histogram *seen, bool all)
+{
+	const struct histogram *h = &o->histogram[name];
+	char what[64];
+
+	for (uint32_t i = 0; i < HISTOGRAM_SIZE; i++) {
+		if (h->bucket[i] == seen->bucket[i] || (!all && h->bucket[i] > seen->bucket[i]))
+			continue;
+		snprintf(what, sizeof(what), "%s from %llu ns on", histogram_names[name],
+			 (unsigned long long)histogram_low(i, HISTOGRAM_BITS));
+		fail(o, what, h->bucket[i], "instead of", seen->bucket[i]);
+	}
+}
+
+/* R8, R9 */
+static void check_seen(const struct audited *o)
+{
+	const struct op_counter *counted = (const struct op_counter *)o->ops;
+	const struct op_counter *seen = (const struct op_counter *)&o->account->ops;
+	bool all = o->orderly && o->audit->slow_ns == 0; /* each wait has an entry */
+
+	for (uint32_t op = 1; op < OPS; op++) {
+		const __u64 *error = (const __u64 *)&counted[op].errors;
+		const __u64 *error_seen = (const __u64 *)&seen[op].errors;
+
+		has(o, op_names[op], counted[op].count, seen[op].count);
+		has(o, op_names[op], counted[op].bytes, seen[op].bytes);
+		for (size_t i = 0; i < ERRORS; i++)
+			has(o, op_names[op], error[i], error_seen[i]);
+	}
+	equal(o, "slow requests", o->audit->memory[o->number].slow.written, o->account->slow);
+	check_buckets(o, HISTOGRAM_commit_durable, &o->account->commit_durable, all);
+	check_buckets(o, HISTOGRAM_durable_ack, &o->account->durable_ack, all);
+	check_buckets(o, HISTOGRAM_handover, &o->account->handover, false);
+	check_buckets(o, HISTOGRAM_txn_life, &o->account->txn_life, false);
+	check_tails(o, &o->histogram[HISTOGRAM_txn_life], 0, &o->account->txn_life_least,
+		    "transactions that lived as long");
+}
+
+static void check_worker(struct audited *o)
+{
+	for (enum histogram_name name = 0; name < HISTOGRAM_COUNT; name++)
+		check_histogram(o, name);
+	check_frames(o);
+	check_results(o);
+	check_refusals(o);
+	check_txns(o);
+	check_log(o);
+	check_seen(o);
+}
+
+/* R8, R9 of all workers together: who refuses a request may be any of them. */
+static void check_all(const struct audited *o, const struct audited each[], uint32_t workers)
+{
+	const struct audit *a = o->audit;
+	const __u64 *seen = (const __u64 *)&a->refused.errors;
+	uint64_t count = 0, bytes = 0, count_seen = a->refused.count;
+	uint64_t bytes_seen = a->refused.bytes, handed = 0, borrowed = 0;
+	uint64_t error[ERRORS] = {0};
+
+	for (uint32_t w = 0; w < workers; w++) {
+		const __u64 *more = (const __u64 *)&each[w].ops->packet.errors;
+
+		count += each[w].ops->packet.count;
+		bytes += each[w].ops->packet.bytes;
+		count_seen += each[w].account->ops.packet.count;
+		bytes_seen += each[w].account->ops.packet.bytes;
+		handed += each[w].w->handed_over;
+		borrowed += each[w].histogram[HISTOGRAM_handover].count;
+		for (size_t i = 0; i < ERRORS; i++)
+			error[i] += more[i];
+		at_least(&each[w], "packet", each[w].ops->packet.count,
+			 each[w].account->ops.packet.count);
+	}
+	has(o, "requests", count, count_seen);
+	has(o, "bytes of requests", bytes, bytes_seen);
+	has(o, "requests handed over", handed, borrowed);
+	for (size_t i = 0; i < ERRORS; i++)
+		has(o, "requests refused", error[i], seen[i]);
+}
+
+void audit_end(struct audit *a, const struct audit_end *end)
+{
+	struct audited each[ABAFT_WORKERS_MAX];
+
+	for (uint32_t w = 0; w < end->workers; w++) {
+		struct telemetry_memory *memory = &a->memory[w];
+
+		worker_times_end(end->worker[w]); /* as worker_run() does */
+		each[w] = (struct audited){.audit = a,
+					   .number = w,
+					   .orderly = end->orderly,
+					   .worker = end->worker[w],
+					   .node = end->node[w],
+					   .w = &memory->worker,
+					   .n = &memory->node,
+					   .ops = &memory->ops,
+					   .histogram = memory->histogram,
+					   .account = &a->account[w],
+					   .log_error = log_error(end->log[w])};
+		log_stats(end->log[w], &each[w].log);
+	}
+	for (uint32_t w = 0; w < end->workers; w++)
+		check_worker(&each[w]);
+	if (end->workers)
+		check_all(&each[0], each, end->workers);
+}
