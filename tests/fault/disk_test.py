@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import bad_disk  # noqa: E402
@@ -138,11 +140,22 @@ def rot(node, needle):
     return os.path.relpath(path, node.keys['data_dir'])
 
 
+def readyz():
+    """What the node tells those who watch over it: (status, text)"""
+    try:
+        with urllib.request.urlopen('http://127.0.0.1:7400/readyz', timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
 def failing_writes(tap):
     """EIO on writes"""
     with BadDisk() as disk, Node(data_dir=f'{disk.mount}/data') as node:
         with client.Client(timeout_ms=1500) as peer:
             tap.equal(set(fill(peer, 50)), {0}, 'EIO: 50 commits before')
+            tap.equal(readyz(), (200, 'ready\n'), 'EIO: the node is ready before')
             with disk.failing('write'):
                 errors = fill(peer, 5, 1)
                 tap.ok(0 not in errors, 'EIO: no commit is acknowledged', errors)
@@ -150,6 +163,8 @@ def failing_writes(tap):
                 read_back(tap, peer, {i: (0,) for i in range(50)}, 'EIO: reads go on')
             tap.equal(fill(peer, 1, 1), [wire.LOG_FAILED], 'EIO: stays so when the disk is well')
             tap.ok(node.info()['log_failed'] > 0, 'EIO: counted')
+            wait_for(node, lambda _: readyz()[0] != 200)
+            tap.equal(readyz(), (503, 'the commit log failed\n'), 'EIO: and no longer ready')
         node.stop()
         node.start()
         with client.Client(timeout_ms=2000) as peer:

@@ -149,6 +149,10 @@ def main():
     with open(f'{FOLDER}/abaft.yaml') as file:
         config = yaml.safe_load(file)
     tap = Tap()
+    made = subprocess.run([f'{FOLDER}/config'], stdout=subprocess.PIPE, timeout=20, text=True)
+    with open(f'{FOLDER}/abaft.yaml') as file:
+        tap.ok(file.read() == made.stdout, 'abaft.yaml is what tools/ebpf_exporter/config writes',
+               'tools/ebpf_exporter/config > tools/ebpf_exporter/abaft.yaml')
     tap.case(the_form, config)
     tap.case(the_names, config)
     nodes.enter_namespace()

@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -430,7 +431,20 @@ def without_maps(tap):
 
 def not_ready(tap):
     """Ready comes last and goes first"""
-    node = Node(workers=1)
+    node = Node(start=False, workers=1)
+    starting = []
+    thread = threading.Thread(target=node.start)
+    thread.start()
+    end = time.monotonic() + 30
+    while time.monotonic() < end and starting[-1:] != [(200, 'ready\n')]:
+        try:
+            starting.append(ask('/readyz')[:2])
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.001)
+    thread.join()
+    tap.ok(starting[0] == (503, 'starting\n') and set(starting[:-1]) == {starting[0]} and
+           starting[-1] == (200, 'ready\n'), 'not ready while it starts, and then ready',
+           starting[0], set(starting))
     with client.Client() as c:
         for i in range(20):
             c.write({b'k%d' % i: b'x' * 100})
