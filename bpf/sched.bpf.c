@@ -14,6 +14,7 @@
  * I3. A switch may go unseen (there are kernels that hide those from some threads): a thread that
  *     is switched out while it waits was switched in so. Its wait is then known until the last
  *     switch that was seen on its CPU.
+ * I4. A worker's histograms and thieves have one writer at a time: the CPU it waits for, or has.
  *
  * control/watchers.c loads it. Needs BTF and Linux 5.18, whose sched_switch tells the state.
  */
@@ -107,23 +108,28 @@ static __always_inline void steal(__u32 worker, struct task_struct *by, __u64 ns
 		return;
 	}
 	BPF_CORE_READ_STR_INTO(&thief->comm, by, comm); /* it may have changed, as by exec */
-	__sync_fetch_and_add(&thief->count, 1);
-	__sync_fetch_and_add(&thief->ns, ns);
+	thief->count++;					/* I4 */
+	thief->ns += ns;
 }
 
-/* The slice of `prev` ends; it goes to all who waited for it. `own`: the worker that it is. */
+/* I2. The slice of `prev` ends; it goes to all who waited for it. `own`: the worker that it is. */
 static __always_inline void slice_end(struct cpu *cpu, __u32 at, struct task_struct *prev,
 				      __u32 own, __u64 now_ns)
 {
-	for (int i = 0; i < WAITING_MAX; i++) {
+	__u32 left = cpu->waiting;
+
+	for (int i = 0; i < WAITING_MAX && left; i++) {
 		__u32 number = cpu->worker[i];
 		struct run *run = number ? run_of(number - 1) : NULL;
 		__u64 since_ns;
 
-		if (!run || number - 1 == own)
+		if (!run)
+			continue;
+		left--;
+		if (number - 1 == own)
 			continue;
 		since_ns = run->wait_ns;
-		if (!since_ns || run->cpu != at) { /* I2 */
+		if (!since_ns || run->cpu != at) {
 			cpu->worker[i] = 0;
 			cpu->waiting--;
 			continue;
@@ -135,12 +141,20 @@ static __always_inline void slice_end(struct cpu *cpu, __u32 at, struct task_str
 	}
 }
 
+static __always_inline void add(void *histograms, __u32 worker, __u64 ns)
+{
+	struct histogram *histogram = bpf_map_lookup_elem(histograms, &worker);
+
+	if (histogram)
+		histogram_add(histogram, ns); /* I4 */
+}
+
 static __always_inline void wait_end(struct run *run, __u32 worker, __u64 now_ns)
 {
 	if (run->wait_ns && now_ns > run->wait_ns && run->was_preempted)
-		watched_add(&preempted, worker, now_ns - run->wait_ns);
+		add(&preempted, worker, now_ns - run->wait_ns);
 	else if (run->wait_ns && now_ns > run->wait_ns)
-		watched_add(&run_delay, worker, now_ns - run->wait_ns);
+		add(&run_delay, worker, now_ns - run->wait_ns);
 	run->wait_ns = 0;
 }
 

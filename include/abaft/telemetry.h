@@ -350,11 +350,16 @@ struct steer_meta {
 	__u32 reserved;
 };
 
-#ifndef __bpf__
 /* The same number so many times. One writer: the owner of the histogram. */
 HISTOGRAM_INLINE void histogram_add_times(struct histogram *histogram, __u64 number, __u64 times)
 {
-	histogram->bucket[histogram_bucket(number, HISTOGRAM_BITS, HISTOGRAM_RANGE_BITS)] += times;
+	__u32 bucket = histogram_bucket(number, HISTOGRAM_BITS, HISTOGRAM_RANGE_BITS);
+
+#ifdef __bpf__
+	if (bucket >= HISTOGRAM_SIZE) /* for the verifier */
+		return;
+#endif
+	histogram->bucket[bucket] += times;
 	histogram->count += times;
 	histogram->sum += number * times;
 	if (number > histogram->max)
@@ -365,7 +370,8 @@ HISTOGRAM_INLINE void histogram_add(struct histogram *histogram, __u64 number)
 {
 	histogram_add_times(histogram, number, 1);
 }
-#else
+
+#ifdef __bpf__
 /* Several CPUs may write at a time. */
 HISTOGRAM_INLINE void histogram_add_shared(struct histogram *histogram, __u64 number)
 {
