@@ -29,6 +29,7 @@ static const struct subcommand subcommands[] = {
 	{"slow", command_slow, "follow slow transactions, each with its phases"},
 	{"drops", command_drops, "what a client's host drops of a node's datagrams, and why"},
 	{"load", command_load, "run transactions by the thousand and measure them"},
+	{"report", command_report, "make a page with plots of a recorded load"},
 	{"check", command_check, "judge histories of transactions"},
 	{"log", command_log, "read the commit logs of a stopped node"},
 	{"backup", command_backup, "copy a node's data while it serves"},

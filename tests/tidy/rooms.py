@@ -48,6 +48,8 @@ ROOMS = (
      ('but', ('rte_*', 'liburing.h', 'ck_*'))),
     ('tools/load',          ('include/abaft', 'tools/command', 'tools/history'),
      ('but', ('rte_*', 'liburing.h', 'ck_*'))),
+    ('tools/report',        ('include/abaft', 'tools/command'),
+     ('but', ('rte_*', 'liburing.h', 'ck_*'))),
     ('tools/demo',          ('include/abaft', 'tools/command', 'tools/history'),
      ('but', ('rte_*', 'liburing.h', 'ck_*'))),
     ('tools/backup',        ('include/abaft', 'dataplane/log', 'dataplane/core/hlc.h',

@@ -84,6 +84,7 @@ int command_top(int argc, char **argv);
 int command_slow(int argc, char **argv);
 int command_drops(int argc, char **argv);
 int command_load(int argc, char **argv);
+int command_report(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_demo_function(int argc, char **argv);
