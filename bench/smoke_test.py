@@ -64,6 +64,14 @@ def steer(tap, build):
          f'{build}/bench/steer_bench')
 
 
+def telemetry(tap, build):
+    """What telemetry costs, in the worker and in a node"""
+    runs(tap, 'telemetry_bench', ('atomic read of 4 keys', 'commit of 2 puts', 'on / off '),
+         f'{build}/bench/telemetry_bench', '4096')
+    runs(tap, 'telemetry', ('machine: ', 'without telemetry', 'with maps: ', 'and watchers: '),
+         f'{HERE}/telemetry', build, '--smoke')
+
+
 def hostile(tap, build):
     """Honest clients beside floods"""
     runs(tap, 'hostile', ('machine: ', 'garbage ', 'reserve ', 'displaced '), f'{HERE}/hostile',
@@ -83,6 +91,7 @@ def main():
         skip_all(reason)
     tap = Tap()
     tap.case(end_to_end, build)
+    tap.case(telemetry, build)
     tap.case(base_transaction, build)
     tap.case(restart, build)
     tap.case(clean, build)
