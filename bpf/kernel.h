@@ -60,7 +60,7 @@ struct request_queue;
 struct request {
 	struct bio *bio;
 };
-enum req_flag_bits { __REQ_PREFLUSH = 18 };
+enum req_flag_bits { __REQ_META = 12, __REQ_PREFLUSH = 18 };
 struct work_struct {
 	void (*func)(struct work_struct *work);
 };

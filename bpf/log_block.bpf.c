@@ -66,6 +66,12 @@ static __always_inline bool is_flush(struct bio *bio)
 	return bio->bi_iter.bi_size == 0 && (bio->bi_opf >> bit & 1);
 }
 
+/* The file system's own, which a sync may have to write first. */
+static __always_inline bool is_meta(struct bio *bio)
+{
+	return bio->bi_opf >> bpf_core_enum_value(enum req_flag_bits, __REQ_META) & 1;
+}
+
 /* Of a kernel worker that completes a direct write: whose write. */
 static __always_inline __u32 *writer_of(struct task_struct *task)
 {
@@ -93,7 +99,7 @@ int BPF_PROG(block_bio_queue, struct bio *bio)
 		flight.kind = KIND_FLUSH;
 	else if (op == OP_READ)
 		flight.kind = KIND_READ;
-	else if (op == OP_WRITE)
+	else if (op == OP_WRITE && !is_meta(bio))
 		flight.kind = KIND_WRITE;
 	else
 		return 0;

@@ -9,7 +9,7 @@
  * A write and its sync are submitted together, as a chain, and a write that went well leaves no
  * completion (dataplane/log/logdev_uring.c). So its end is when the sync begins: the kernel gives
  * syncs to a thread that may block, which is a tracepoint, and does so when what they are linked
- * to has ended.
+ * to has ended. Or, if it comes before that, when its memory is used again.
  *
  * control/watchers.c loads it. Needs BTF and the tracepoints below, under one of their names.
  */
@@ -46,11 +46,23 @@ WATCHED_HISTOGRAM(uring_write);
 WATCHED_HISTOGRAM(uring_sync);
 WATCHED_HISTOGRAM(uring_read);
 
+static __always_inline void add(const struct flight *flight, __u64 now_ns)
+{
+	__u64 ns = now_ns - flight->start_ns;
+
+	if (flight->kind == KIND_WRITE)
+		watched_add(&uring_write, flight->worker, ns);
+	else if (flight->kind == KIND_READ)
+		watched_add(&uring_read, flight->worker, ns);
+	else
+		watched_add(&uring_sync, flight->worker, ns);
+}
+
 static __always_inline int submit(struct io_kiocb *req)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct worker_thread *thread = watched_thread((__u32)task->pid);
-	struct flight flight = {0};
+	struct flight flight = {0}, *old;
 	__u64 key = (__u64)req;
 
 	if (!thread)
@@ -75,6 +87,11 @@ static __always_inline int submit(struct io_kiocb *req)
 	flight.ring = (__u64)req->ctx;
 	flight.worker = thread->worker;
 	flight.start_ns = bpf_ktime_get_ns();
+	/* One that failed would have left a completion; a sync is still here if it was cancelled.
+	 */
+	old = bpf_map_lookup_elem(&uring_flights, &key);
+	if (old && old->kind == KIND_WRITE && old->ring == flight.ring)
+		add(old, flight.start_ns);
 	bpf_map_update_elem(&uring_flights, &key, &flight, BPF_ANY);
 	return 0;
 }
@@ -101,18 +118,6 @@ int BPF_PROG(uring_link, struct io_kiocb *req, struct io_kiocb *before)
 	if (flight && flight->kind == KIND_SYNC)
 		flight->after = (__u64)before;
 	return 0;
-}
-
-static __always_inline void add(const struct flight *flight, __u64 now_ns)
-{
-	__u64 ns = now_ns - flight->start_ns;
-
-	if (flight->kind == KIND_WRITE)
-		watched_add(&uring_write, flight->worker, ns);
-	else if (flight->kind == KIND_READ)
-		watched_add(&uring_read, flight->worker, ns);
-	else
-		watched_add(&uring_sync, flight->worker, ns);
 }
 
 SEC("tp_btf/io_uring_queue_async_work")

@@ -34,6 +34,8 @@
 #define SEGMENT_BYTES (1u << 20)
 #define BLOCK	      ABAFT_LOG_BLOCK_BYTES
 #define TIMES	      20
+#define MANY	      2000
+#define AT_ONCE	      4
 #define WORKER	      2
 #define DIR	      "/mnt" /* in a mount namespace of this process's own */
 
@@ -46,7 +48,7 @@ struct disk {
 	char image[64], loop[32];
 	int loop_fd;
 	struct logdev *dev;
-	uint8_t *buffer[2]; /* to write from, to read to */
+	uint8_t *buffer[AT_ONCE + 1]; /* to write from; the last to read to */
 };
 
 /* A loop device that goes with its last user. */
@@ -78,12 +80,14 @@ static void disk_attach(struct disk *disk)
 	close(control);
 }
 
+/* Without a journal: the thread that commits it would flush for whoever syncs meanwhile. */
 static void disk_mount(struct disk *disk)
 {
 	char command[128];
 
 	disk_attach(disk);
-	snprintf(command, sizeof(command), "/sbin/mkfs.ext4 -q -b 4096 %s", disk->loop);
+	snprintf(command, sizeof(command), "/sbin/mkfs.ext4 -q -b 4096 -O ^has_journal %s",
+		 disk->loop);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(mount(disk->loop, DIR, "ext4", MS_NOATIME, NULL), 0);
 }
@@ -99,12 +103,13 @@ static void device_make(struct disk *disk)
 	if (logdev_uring_create(&disk->dev, DIR, 0, true, why, sizeof(why)))
 		fail_msg("%s", why);
 	assert_int_equal(disk->dev->ops->create(disk->dev, 1, SEGMENT_BYTES), 0);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i <= AT_ONCE; i++) {
 		assert_int_equal(posix_memalign((void **)&disk->buffer[i], BLOCK, BLOCK), 0);
 		memset(disk->buffer[i], 0x61, BLOCK);
 	}
-	assert_int_equal(disk->dev->ops->start(disk->dev, &disk->buffer[0], 1, BLOCK), 0);
-	assert_int_equal(disk->dev->ops->start_reads(disk->dev, &disk->buffer[1], 1, BLOCK), 0);
+	assert_int_equal(disk->dev->ops->start(disk->dev, disk->buffer, AT_ONCE, BLOCK), 0);
+	assert_int_equal(disk->dev->ops->start_reads(disk->dev, &disk->buffer[AT_ONCE], 1, BLOCK),
+			 0);
 	handle = disk->dev->ops->open(disk->dev, 1, &bytes);
 	assert_true(handle >= 0);
 	assert_int_equal(disk->dev->ops->attach(disk->dev, 0, handle), 0);
@@ -129,8 +134,8 @@ static int teardown(void **state)
 
 	if (disk->dev)
 		disk->dev->ops->destroy(disk->dev);
-	free(disk->buffer[0]);
-	free(disk->buffer[1]);
+	for (int i = 0; i <= AT_ONCE; i++)
+		free(disk->buffer[i]);
 	watch_bed_remove(&disk->bed);
 	umount2(DIR, MNT_DETACH);
 	close(disk->loop_fd);
@@ -222,6 +227,42 @@ static void chains(void **state)
 			watch_bed_histogram(&disk->bed, "uring_sync", WORKER).sum);
 }
 
+/* Several chains fly at once, and each that ends makes room for another: the kernel uses the memory
+ * of requests again while others wait. */
+static void many_chains(void **state)
+{
+	struct disk *disk = *state;
+	uint64_t before[MAPS];
+	uint32_t begun = 0, ended = 0;
+
+	read_counts(disk, before);
+	watch_bed_enter(&disk->bed, gettid(), WORKER, -1);
+	while (ended < MANY) {
+		struct logdev_done done[AT_ONCE];
+		uint32_t count;
+
+		for (; begun < MANY && begun < ended + AT_ONCE; begun++) {
+			const struct logdev_write write = {.buffer = begun % AT_ONCE,
+							   .bytes = BLOCK,
+							   .offset = begun % AT_ONCE * BLOCK,
+							   .sync = true};
+
+			disk->dev->ops->write(disk->dev, &write);
+		}
+		assert_int_equal(disk->dev->ops->submit(disk->dev), 0);
+		count = disk->dev->ops->poll(disk->dev, done, AT_ONCE);
+		for (uint32_t i = 0; i < count; i++)
+			assert_int_equal(done[i].result, 0);
+		ended += count;
+	}
+	watch_bed_leave(&disk->bed, gettid());
+	expect_grown(disk, before,
+		     (uint64_t[MAPS]){[URING_WRITE] = MANY,
+				      [URING_SYNC] = MANY,
+				      [BLOCK_WRITE] = MANY,
+				      [BLOCK_FLUSH] = MANY});
+}
+
 /* RWF_DSYNC: a kernel worker asks for the flush. */
 static void dsync(void **state)
 {
@@ -309,8 +350,8 @@ static void failed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(chains), cmocka_unit_test(dsync),  cmocka_unit_test(reads),
-		cmocka_unit_test(others), cmocka_unit_test(failed),
+		cmocka_unit_test(chains), cmocka_unit_test(many_chains), cmocka_unit_test(dsync),
+		cmocka_unit_test(reads),  cmocka_unit_test(others),	 cmocka_unit_test(failed),
 	};
 
 	watch_bed_needs();
