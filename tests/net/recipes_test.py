@@ -30,6 +30,7 @@ BLOCK = re.compile(r'^```sh recipe (\S+)\n(.*?)^```$', re.M | re.S)
 FUNCTION = re.compile(r'^\w+\(\) \{.*?(?:^\}| \})$|^export [^\n]*$', re.M | re.S)
 ABAFT_HERE = 'abaft() { command abaft "$1" --pin-dir "$PINS" "${@:2}"; }'
 RUN_S = 30
+CLOSED = 7439
 READY_S = 40
 ANSWER_S = 10
 REST_S = 1.3
@@ -483,6 +484,20 @@ def prometheus(t, page, node, load):
         t.equal(done.returncode, 0, f'promtool takes the {kind}') or t.note(done.stdout)
 
 
+def drops(t, page, node, load):
+    """Datagrams that the kernel drops: to a port where nobody listens"""
+    shell = page.start('drops', node, [
+        ('abaft drops', f'command abaft drops --count 4 --port {CLOSED}')])
+    for _ in range(30):
+        load.peer.send(b'nobody', port=CLOSED)
+        time.sleep(0.1)
+    try:
+        found = re.findall(r'^NO_SOCKET (\d+)$', shell.communicate(timeout=RUN_S)[0], re.M)
+    finally:
+        end(shell)
+    t.ok(0 < sum(map(int, found)) <= 30, 'drops: by their reason', found)
+
+
 def several(t, page, node, load):
     """Several nodes, one of them on a veth pair"""
     theirs = nodes.PeerNamespace()
@@ -579,7 +594,7 @@ def everything(t):
             page.used |= {name for name in page.recipes if name.startswith('bpftrace-')}
         else:
             t.case(probes, page, node, load)
-        for case in (robbed, softirqs, prometheus, several, dead):
+        for case in (robbed, softirqs, drops, prometheus, several, dead):
             t.case(case, page, node, load)
     t.equal(set(page.recipes) - page.used, set(), 'every recipe was run')
 
