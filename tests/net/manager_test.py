@@ -187,6 +187,8 @@ def unit_file(tap, path):
     with Bounded(' '.join(keys['CapabilityBoundingSet']).split(), workers=2) as node:
         tap.equal(node.peer().write({b'a': b'1'}), wire.OK, 'unit: a node with its rights serves')
         tap.equal(node.stop(), 0, 'unit: and stops, which takes its programs off')
+        tap.ok('warning' not in node.said() and 'error' not in node.said(),
+               'unit: nothing is left out for lack of rights', node.said())
         program = node.command()[len(node.prefix)]
     if shutil.which('systemd-analyze') is None:
         tap.note('not verified: systemd-analyze is not there (package systemd)')
