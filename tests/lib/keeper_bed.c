@@ -154,13 +154,17 @@ static int logs_open(struct keeper_bed *bed)
 {
 	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++) {
 		struct log_config config = log_config(bed, n);
+		struct logdev *dev;
 		int err;
 
 		/* Of a closed log that never had a segment there is nothing to read. */
 		if (!bed->disk[n] || (config.closed && !bed->restart.tails[n]))
 			continue;
-		err = log_open_on(&bed->log[n], sim_disk_logdev(bed->disk[n]), &config,
-				  bed->restart.tails[n], bed->why, sizeof(bed->why));
+		dev = sim_disk_logdev(bed->disk[n]);
+		if (bed->device)
+			bed->device(bed->device_arg, n, dev);
+		err = log_open_on(&bed->log[n], dev, &config, bed->restart.tails[n], bed->why,
+				  sizeof(bed->why));
 		if (err)
 			return err;
 	}

@@ -96,6 +96,9 @@ struct keeper_bed {
 	node_done_fn done;
 	node_again_fn again;
 	void *client;
+	/* Or NULL: hears of each log's device before the log is opened on it. */
+	void (*device)(void *arg, uint32_t log, struct logdev *dev);
+	void *device_arg;
 
 	/* Counted over all restarts. */
 	uint64_t reads, cold_reads, wrong_reads, failed_reads;

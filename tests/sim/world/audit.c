@@ -50,9 +50,11 @@ struct audit *audit_create(struct world *world, uint32_t workers_max)
 	a->world = world;
 	a->workers_max = workers_max;
 	a->slow_ns = slow_ns[world->options.seed % (sizeof(slow_ns) / sizeof(slow_ns[0]))];
+	a->arrivals = world->options.seed % 4 != 0;
 	a->ids_room = 1024;
 	a->ids = must(calloc(a->ids_room, sizeof(*a->ids)));
 	a->account = lines_of(workers_max * sizeof(*a->account));
+	a->disk = lines_of(workers_max * sizeof(*a->disk));
 	a->memory = lines_of(workers_max * sizeof(*a->memory));
 	return a;
 }
@@ -60,6 +62,7 @@ struct audit *audit_create(struct world *world, uint32_t workers_max)
 void audit_destroy(struct audit *a)
 {
 	free(a->memory);
+	free(a->disk);
 	free(a->account);
 	free(a->ids);
 	free(a);
@@ -72,13 +75,14 @@ void audit_begin(struct audit *a, uint32_t workers)
 	memset(a->ids, 0, a->ids_room * sizeof(*a->ids));
 	a->ids_used = 0;
 	memset(a->account, 0, a->workers_max * sizeof(*a->account));
+	memset(a->disk, 0, a->workers_max * sizeof(*a->disk));
 	for (uint32_t w = 0; w < a->workers_max; w++)
 		telemetry_memory_init(&a->memory[w], a->slow_ns);
 }
 
 struct telemetry *audit_telemetry(struct audit *a, uint32_t worker)
 {
-	return &a->memory[worker].telemetry;
+	return a->world->options.no_telemetry ? NULL : &a->memory[worker].telemetry;
 }
 
 void audit_time(struct audit *a, uint64_t mono_us)
@@ -130,6 +134,22 @@ static struct audit_id *id_find(struct audit *a, const uint8_t id[16], uint64_t 
 
 /* Frames. */
 
+uint64_t audit_arrived(const struct audit *a)
+{
+	return a->arrivals ? a->now_ns : 0;
+}
+
+/* When the node first knew of it. */
+static uint64_t came_ns(const struct audit_frame *frame)
+{
+	return frame->arrival_ns ? frame->arrival_ns : frame->received_ns;
+}
+
+static uint64_t between(uint64_t from_ns, uint64_t to_ns)
+{
+	return to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
 /* Where its payload is, NULL if it has none. Its checksums are the worker's matter. */
 static const uint8_t *payload_of(const uint8_t *frame, uint32_t bytes, uint32_t *payload_bytes)
 {
@@ -148,8 +168,10 @@ void audit_received(struct audit *a, uint32_t worker, const uint8_t *frame, uint
 	const struct abaft_wire_header *header = (const void *)out->request;
 	const uint8_t *payload;
 
+	if (a->world->options.no_telemetry)
+		return;
 	a->account[worker].frames++;
-	out->came_ns = a->now_ns;
+	out->received_ns = a->now_ns;
 	out->bytes = 0;
 	payload = payload_of(frame, bytes, &out->bytes);
 	if (!payload || out->bytes > sizeof(out->request)) /* too much to be any of ours */
@@ -305,21 +327,22 @@ static void judge_entry(struct audit *a, const struct audit_answer *answer,
 static void judge_phases(struct audit *a, const struct audit_answer *answer,
 			 const struct slow_phases *phase)
 {
-	uint64_t came_ns = answer->request->came_ns;
+	uint64_t came = came_ns(answer->request);
 	uint64_t instance = load_le64(answer->header->instance);
 	uint64_t log_ns = phase->log_wait + phase->device + phase->publish;
 	uint64_t sum_ns = phase->arrival + phase->fetch + phase->service + log_ns + phase->reply;
 	uint64_t first_ns = id_find(a, answer->header->txn, 0)->first_ns;
 
-	if (sum_ns != a->now_ns - came_ns)
-		slow_fail(a, answer, "sum of phases", sum_ns, a->now_ns - came_ns);
-	if (phase->open > came_ns - first_ns)
-		slow_fail(a, answer, "open, at most,", phase->open, came_ns - first_ns);
+	if (sum_ns != a->now_ns - came)
+		slow_fail(a, answer, "sum of phases", sum_ns, a->now_ns - came);
+	if (phase->open > between(first_ns, came))
+		slow_fail(a, answer, "open, at most,", phase->open, between(first_ns, came));
 	if (instance) {
 		uint64_t answered_ns = id_find(a, answer->header->txn, instance)->first_ns;
 
-		if (answered_ns < came_ns && phase->open < came_ns - answered_ns)
-			slow_fail(a, answer, "open, at least,", phase->open, came_ns - answered_ns);
+		if (phase->open < between(answered_ns, came))
+			slow_fail(a, answer, "open, at least,", phase->open,
+				  between(answered_ns, came));
 	} else if (phase->open) {
 		slow_fail(a, answer, "open", phase->open, 0);
 	}
@@ -339,8 +362,11 @@ static void account_phases(struct audit *a, const struct audit_answer *answer,
 	uint64_t life_ns = phase->service + log_ns;
 	struct histogram *lives = log_ns ? &account->txn_life : &account->txn_life_least;
 
+	if (!answer->refused && answer->request->arrival_ns)
+		histogram_add(&account->arrival, phase->arrival);
 	if (!answer->refused && answer->owner != answer->home)
-		histogram_add(&account->handover, phase->arrival);
+		histogram_add(&account->handover, came_ns(answer->request) + phase->arrival -
+							  answer->request->received_ns);
 	if (!answer->ended)
 		return;
 	if (log_ns) {
@@ -361,7 +387,7 @@ static void judge_slow(struct audit *a, const struct audit_answer *answer)
 	struct audit_account *account = &a->account[answer->home];
 	const struct slow_txn *entry;
 
-	if (a->now_ns - answer->request->came_ns <= a->slow_ns)
+	if (a->now_ns - came_ns(answer->request) <= a->slow_ns)
 		return;
 	account->slow++;
 	if (slow->written < account->slow)
@@ -378,6 +404,8 @@ void audit_sent(struct audit *a, uint32_t worker, const uint8_t *frame, uint32_t
 {
 	struct audit_answer answer = {.request = request, .home = worker};
 
+	if (a->world->options.no_telemetry)
+		return;
 	answer.header = (const void *)payload_of(frame, bytes, &answer.bytes);
 	if (!answer.header || answer.bytes < sizeof(*answer.header) || !request->bytes)
 		world_fail(a->world, RULE, "worker %u sends what is no answer", worker);

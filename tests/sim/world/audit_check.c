@@ -130,10 +130,14 @@ static void check_frames(const struct audited *o)
 	equal(o, "requests answered, dropped or waiting", done + o->worker->fetching,
 	      w->requests + w->handover_full);
 	at_least(o, "requests executed", done - w->handover_full, executed);
-	if (!o->worker->closed)
-		equal(o, "requests executed", executed, done - w->handover_full);
 	at_least(o, "requests parked", o->ops->packet.count + o->worker->fetching,
 		 o->n->fetch_waits);
+	if (o->worker->closed)
+		return;
+	equal(o, "requests executed", executed, done - w->handover_full);
+	if (o->audit->arrivals)
+		equal(o, "arrivals", o->histogram[HISTOGRAM_arrival].count,
+		      executed + o->worker->fetching);
 }
 
 /* Operations of a kind that were executed. */
@@ -310,8 +314,11 @@ static void check_seen(const struct audited *o)
 			has(o, op_names[op], error[i], error_seen[i]);
 	}
 	equal(o, "slow requests", o->audit->memory[o->number].slow.written, o->account->slow);
+	check_buckets(o, HISTOGRAM_log_device, &o->audit->disk[o->number].log_device, true);
+	check_buckets(o, HISTOGRAM_log_depth, &o->audit->disk[o->number].log_depth, true);
 	check_buckets(o, HISTOGRAM_commit_durable, &o->account->commit_durable, all);
 	check_buckets(o, HISTOGRAM_durable_ack, &o->account->durable_ack, all);
+	check_buckets(o, HISTOGRAM_arrival, &o->account->arrival, false);
 	check_buckets(o, HISTOGRAM_handover, &o->account->handover, false);
 	check_buckets(o, HISTOGRAM_txn_life, &o->account->txn_life, false);
 	check_tails(o, &o->histogram[HISTOGRAM_txn_life], 0, &o->account->txn_life_least,
@@ -364,6 +371,8 @@ void audit_end(struct audit *a, const struct audit_end *end)
 {
 	struct audited each[ABAFT_WORKERS_MAX];
 
+	if (a->world->options.no_telemetry)
+		return;
 	for (uint32_t w = 0; w < end->workers; w++) {
 		struct telemetry_memory *memory = &a->memory[w];
 

@@ -93,6 +93,8 @@ struct machine *machine_create(struct world *world)
 	plan_ports(m);
 	for (uint32_t i = 0; i < KEEPER_BED_WORKERS_MAX; i++)
 		m->bed.telemetry[i] = audit_telemetry(m->audit, i);
+	m->bed.device = audit_device;
+	m->bed.device_arg = m->audit;
 	m->clock.since_us = world->events.now_us;
 	m->clock.mono_us = 1 + plan_roll(m, UINT32_MAX);
 	machine_disks_heal(m, true);

@@ -212,6 +212,7 @@ void machine_receive(void *arg, const struct net_packet *packet)
 	struct machine *m = arg;
 	struct machine_worker *w = &m->worker[port_of(m, packet)];
 
+	audit_time(m->audit, machine_now(m).mono_us);
 	if (port_sim_arrive(w->port, packet))
 		wake(w);
 }

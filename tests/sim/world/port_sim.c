@@ -88,8 +88,11 @@ static unsigned int sim_rx(struct port *port, struct frame *frames, unsigned int
 		p->first = f->next;
 		f->where = HELD;
 		audit_received(p->audit, p->worker, f->data, f->bytes, &f->audit);
-		frames[count++] = (struct frame){
-			.data = f->data, .len = f->bytes, .room = FRAME_ROOM, .handle = f};
+		frames[count++] = (struct frame){.data = f->data,
+						 .len = f->bytes,
+						 .room = FRAME_ROOM,
+						 .arrival_ns = f->audit.arrival_ns,
+						 .handle = f};
 	}
 	p->waiting -= count;
 	p->held += count;
@@ -173,6 +176,7 @@ bool port_sim_arrive(struct port_sim *p, const struct net_packet *packet)
 	f = take_free(p);
 	f->where = WAITING;
 	f->bytes = packet->frame_bytes;
+	f->audit.arrival_ns = audit_arrived(p->audit);
 	f->next = NULL;
 	memcpy(f->data, packet->frame, f->bytes);
 	if (p->first)

@@ -31,6 +31,7 @@ static const char help[] =
 	"      --with FAULTS      always these, between commas (see --faults)\n"
 	"      --without FAULTS   never these\n"
 	"      --leave-out LIST   requests that are not begun: 3,7-9\n"
+	"      --no-telemetry     workers have none; what happens is the same\n"
 	"      --no-shrink        a failing run is not made smaller\n"
 	"      --faults           lists the faults\n"
 	"  -v, --verbose          prints what happens\n"
@@ -114,17 +115,12 @@ __attribute__((noreturn)) static void list_faults(void)
 }
 
 static const struct option long_options[] = {
-	{"seed", required_argument, NULL, 's'},
-	{"seeds", required_argument, NULL, 'n'},
-	{"requests", required_argument, NULL, 'r'},
-	{"with", required_argument, NULL, 'w'},
-	{"without", required_argument, NULL, 'o'},
-	{"leave-out", required_argument, NULL, 'l'},
-	{"no-shrink", no_argument, NULL, 'k'},
-	{"faults", no_argument, NULL, 'f'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"seed", required_argument, NULL, 's'},	    {"seeds", required_argument, NULL, 'n'},
+	{"requests", required_argument, NULL, 'r'}, {"with", required_argument, NULL, 'w'},
+	{"without", required_argument, NULL, 'o'},  {"leave-out", required_argument, NULL, 'l'},
+	{"no-telemetry", no_argument, NULL, 't'},   {"no-shrink", no_argument, NULL, 'k'},
+	{"faults", no_argument, NULL, 'f'},	    {"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},	    {NULL, 0, NULL, 0},
 };
 
 static void take_option(struct command *command, int option)
@@ -151,6 +147,9 @@ static void take_option(struct command *command, int option)
 		break;
 	case 'l':
 		leave_out(command, optarg);
+		break;
+	case 't':
+		options->no_telemetry = true;
 		break;
 	case 'k':
 		command->no_shrink = true;
@@ -265,19 +264,16 @@ static const char *missing_fault(const struct command *command, const struct wor
 	return counts->cold && counts->cleaned && counts->handed_over ? NULL : "ways through it";
 }
 
-/* The last seed once more: the same trace? */
-static bool replays(const struct command *command, struct campaign *campaign)
+/* The last seed once more, with telemetry or without: the same trace? */
+static bool replays(const struct command *command, struct campaign *campaign, uint64_t trace,
+		    bool no_telemetry)
 {
 	struct world_options options = command->options;
-	uint64_t trace = campaign->trace;
 
 	options.seed += command->seeds - 1;
 	options.verbose = false;
-	if (!campaign_run(campaign, &options, 1))
-		return false;
-	printf("%sok 2 - the last seed replays: trace %016" PRIx64 "\n",
-	       campaign->trace == trace ? "" : "not ", campaign->trace);
-	return campaign->trace == trace;
+	options.no_telemetry = no_telemetry;
+	return campaign_run(campaign, &options, 1) && campaign->trace == trace;
 }
 
 int main(int argc, char **argv)
@@ -285,11 +281,12 @@ int main(int argc, char **argv)
 	static struct command command;
 	struct campaign *campaign = campaign_create();
 	const char *missing = NULL;
-	bool well;
+	bool well, replayed;
+	uint64_t trace;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	parse(&command, argc, argv);
-	printf("1..3\n");
+	printf("1..4\n");
 	well = campaign_run(campaign, &command.options, command.seeds);
 	if (!well) {
 		print_failure(&command, campaign);
@@ -300,9 +297,14 @@ int main(int argc, char **argv)
 	print_counts(campaign);
 	if (command.seeds >= SEEDS_FOR_ALL)
 		missing = missing_fault(&command, &campaign->counts);
-	well = replays(&command, campaign);
-	printf("%sok 3 - all that can happen did%s%s\n", missing ? "not " : "",
+	trace = campaign->trace;
+	replayed = replays(&command, campaign, trace, command.options.no_telemetry);
+	printf("%sok 2 - the last seed replays: trace %016" PRIx64 "\n", replayed ? "" : "not ",
+	       trace);
+	well = replays(&command, campaign, trace, !command.options.no_telemetry);
+	printf("%sok 3 - telemetry, or none, changes nothing\n", well ? "" : "not ");
+	printf("%sok 4 - all that can happen did%s%s\n", missing ? "not " : "",
 	       missing ? ", but for: " : "", missing ? missing : "");
 	campaign_destroy(campaign);
-	return well && !missing ? 0 : 1;
+	return well && replayed && !missing ? 0 : 1;
 }

@@ -109,6 +109,7 @@ struct world_options {
 	const uint8_t *left_out;     /* by request's number: 1: it is never begun; NULL: none is */
 	bool quiet;		     /* what fails is not printed */
 	bool verbose;		     /* prints what happens, one line each */
+	bool no_telemetry;	     /* workers have none, so none is held against what happens */
 	struct world_report *report; /* or NULL */
 };
 
