@@ -28,7 +28,13 @@ PAGE = f'{nodes.ROOT}/docs/operations.md'
 ABAFT = os.environ.get('ABAFT', f'{nodes.ROOT}/build/tools/abaft')
 BLOCK = re.compile(r'^```sh recipe (\S+)\n(.*?)^```$', re.M | re.S)
 FUNCTION = re.compile(r'^\w+\(\) \{.*?(?:^\}| \})$|^export [^\n]*$', re.M | re.S)
-ABAFT_HERE = 'abaft() { command abaft "$1" --pin-dir "$PINS" "${@:2}"; }'
+ABAFT_HERE = f"""#!/bin/bash
+case "$1 $*" in
+*" --pin-dir "*) ;;
+"stats "*|"top "*|"slow "*) set -- "$1" --pin-dir "$PINS" "${{@:2}}" ;;
+esac
+exec {ABAFT} "$@"
+"""
 RUN_S = 30
 CLOSED = 7439
 READY_S = 40
@@ -67,8 +73,6 @@ class Page:
             before += FUNCTION.findall(block)
         text = '\n'.join(before + [self.recipes[name]])
         text = text.replace('PINS=/sys/fs/bpf/abaft', f'PINS={node.keys["pin_dir"]}')
-        if '--pin-dir' not in self.recipes[name]:  # other nodes of this machine are none of ours
-            text = f'{ABAFT_HERE}\n{text}'
         for old, new in changes:
             if old not in text:
                 raise ValueError(f'the recipe {name} has no {old!r} any more')
@@ -76,7 +80,11 @@ class Page:
         return text
 
     def start(self, name, node, changes=(), errors=subprocess.STDOUT):
-        environment = {**os.environ, 'PATH': f'{os.path.dirname(ABAFT)}:{os.environ["PATH"]}',
+        # An abaft that names the node's folder: other nodes of this machine are none of ours.
+        os.makedirs(f'{node.dir}/bin', exist_ok=True)
+        with open(f'{node.dir}/bin/abaft', 'w', opener=lambda p, f: os.open(p, f, 0o755)) as file:
+            file.write(ABAFT_HERE)
+        environment = {**os.environ, 'PATH': f'{node.dir}/bin:{os.environ["PATH"]}',
                        'TERM': 'xterm', 'PINS': node.keys['pin_dir']}
         return subprocess.Popen(['bash', '-c', self.script(name, node, changes)], text=True,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
@@ -484,10 +492,30 @@ def prometheus(t, page, node, load):
         t.equal(done.returncode, 0, f'promtool takes the {kind}') or t.note(done.stdout)
 
 
+def report(t, page, node, load):
+    """A load run and its page"""
+    if not shutil.which('gnuplot'):
+        t.note('skipped report: needs gnuplot')
+        page.used.add('report')
+        return
+    before = total(node, 'node_counters')['commits']
+    page.run(t, 'report', node, [('-s 60 --rate 2000', '-s 2 --rate 200'),
+                                 ('yesterday today', 'run run')])
+    with open(f'{node.dir}/run/load.json') as file:
+        committed = json.load(file)['committed']
+    t.equal(committed, total(node, 'node_counters')['commits'] - before,
+            'report: the node committed what the run says')
+    for name in ('run/report.html', 'compared.html'):
+        with open(f'{node.dir}/{name}') as file:
+            t.ok('<svg' in file.read(), f'report: plots in {name}')
+    with open(f'{node.dir}/run/stats.jsonl') as file:
+        t.ok(len(file.readlines()) >= 2, 'report: the node at each second')
+
+
 def drops(t, page, node, load):
     """Datagrams that the kernel drops: to a port where nobody listens"""
     shell = page.start('drops', node, [
-        ('abaft drops', f'command abaft drops --count 4 --port {CLOSED}')])
+        ('abaft drops', f'abaft drops --count 4 --port {CLOSED}')])
     for _ in range(30):
         load.peer.send(b'nobody', port=CLOSED)
         time.sleep(0.1)
@@ -594,7 +622,7 @@ def everything(t):
             page.used |= {name for name in page.recipes if name.startswith('bpftrace-')}
         else:
             t.case(probes, page, node, load)
-        for case in (robbed, softirqs, drops, prometheus, several, dead):
+        for case in (robbed, softirqs, report, drops, prometheus, several, dead):
             t.case(case, page, node, load)
     t.equal(set(page.recipes) - page.used, set(), 'every recipe was run')
 
