@@ -44,6 +44,8 @@
 #define DRAIN_OPEN_US 1000000
 /* While others drain. */
 #define DRAIN_NAP_US  2000
+/* While a write is with the disk, which may stand still: who asks is told how long it does. */
+#define STALL_NAP_US  (ABAFT_LOG_STALL_MS * 1000 / 4)
 #define SLEEP_US_MAX  UINT64_C(60000000)
 /* Cold reads that have ended, taken at a time. */
 #define READS_DONE    64
@@ -178,6 +180,8 @@ static uint64_t sleep_us(const struct worker *w, bool port_is_silent)
 	}
 	if (w->stop_us != 0 && us > DRAIN_NAP_US)
 		us = DRAIN_NAP_US;
+	if (us > STALL_NAP_US && log_busy(w->config.log))
+		us = STALL_NAP_US;
 	return us;
 }
 
