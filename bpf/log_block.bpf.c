@@ -113,9 +113,12 @@ int BPF_PROG(block_bio_queue, struct bio *bio)
 			return 0;
 		flight.worker = *writer;
 	} else {
-		/* Memory that was a worker's is now another's. */
+		/* Memory that was a worker's, of a write or of a bio whose end went unseen (there
+		 * are kernels that hide what happens in some threads), is now another's. */
 		if (flight.kind == KIND_WRITE && bpf_map_lookup_elem(&block_writes, &private))
 			bpf_map_delete_elem(&block_writes, &private);
+		if (bpf_map_lookup_elem(&block_flights, &key))
+			bpf_map_delete_elem(&block_flights, &key);
 		return 0;
 	}
 	flight.start_ns = bpf_ktime_get_ns();

@@ -3,9 +3,9 @@
  * watch_log_test.c - uring_* and block_* count what a commit log's device does, and nothing else.
  *
  * The log's own device (dataplane/log/logdev_uring.c) writes, syncs and reads on a file system of
- * its own, on a loop device that has a volatile cache as disks do. Counts must be exact; times are
- * compared with the caller's clock. The device knows no commits, so this thread is entered as a
- * worker for as long as it writes.
+ * its own, on a loop device that has a volatile cache as disks do. Counts are compared with what
+ * was done, times with the caller's clock. The device knows no commits, so this thread is entered
+ * as a worker for as long as it writes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,16 +80,17 @@ static void disk_attach(struct disk *disk)
 	close(control);
 }
 
-/* Without a journal: the thread that commits it would flush for whoever syncs meanwhile. */
+/* Its journal waits longer than these tests take: who commits it flushes for whoever syncs
+ * meanwhile.
+ */
 static void disk_mount(struct disk *disk)
 {
 	char command[128];
 
 	disk_attach(disk);
-	snprintf(command, sizeof(command), "/sbin/mkfs.ext4 -q -b 4096 -O ^has_journal %s",
-		 disk->loop);
+	snprintf(command, sizeof(command), "/sbin/mkfs.ext4 -q -b 4096 %s", disk->loop);
 	assert_int_equal(system(command), 0);
-	assert_int_equal(mount(disk->loop, DIR, "ext4", MS_NOATIME, NULL), 0);
+	assert_int_equal(mount(disk->loop, DIR, "ext4", MS_NOATIME, "commit=300"), 0);
 }
 
 /* The device of a log with one segment, started. The segment's zeros come from this thread, too,
@@ -148,16 +149,20 @@ static void read_counts(struct disk *disk, uint64_t counts[MAPS])
 		counts[i] = watch_bed_count(&disk->bed, maps[i]);
 }
 
-/* How much each map's counts have grown since `before`, all of it in WORKER's entry. */
+/* How much each map's counts have grown since `before`, all of it in WORKER's entry. A device's
+ * interrupt may come while a thread runs whose events this kernel hides (bpf/sched.bpf.c, I3): of
+ * block_* few may be missing, but none may be too many. */
 static void expect_grown(struct disk *disk, const uint64_t before[MAPS], const uint64_t want[MAPS])
 {
 	uint64_t after[MAPS];
 
 	read_counts(disk, after);
 	for (int i = 0; i < MAPS; i++) {
-		if (after[i] - before[i] != want[i])
-			fail_msg("%s: %lu more, wanted %lu", maps[i], after[i] - before[i],
-				 want[i]);
+		uint64_t grown = after[i] - before[i];
+		uint64_t hidden = i < BLOCK_WRITE || !want[i] ? 0 : 1 + want[i] / 100;
+
+		if (grown > want[i] || grown + hidden < want[i])
+			fail_msg("%s: %lu more, wanted %lu", maps[i], grown, want[i]);
 		assert_int_equal(watch_bed_histogram(&disk->bed, maps[i], WORKER).count, after[i]);
 	}
 }

@@ -114,8 +114,10 @@ static void net_rx_of_one_cpu(void **state)
 		      after.net_rx.count - before.net_rx.count, inner[1] - inner[0],
 		      (after.net_rx.ns - before.net_rx.ns) / 1000, wall_ns / 1000);
 	assert_true(inner[1] - inner[0] >= DATAGRAMS / 2);
-	assert_in_range(after.net_rx.count - before.net_rx.count, inner[1] - inner[0],
-			outer[1] - outer[0]);
+	/* Others' datagrams may come while a thread runs whose events this kernel hides
+	 * (bpf/sched.bpf.c, I3). */
+	assert_in_range(after.net_rx.count - before.net_rx.count,
+			inner[1] - inner[0] - (inner[1] - inner[0]) / 20, outer[1] - outer[0]);
 	assert_in_range(after.net_rx.ns - before.net_rx.ns, DATAGRAMS * 50, wall_ns);
 	assert_true(after.hi.count - before.hi.count < DATAGRAMS / 2);
 }
