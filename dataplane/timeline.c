@@ -30,7 +30,8 @@ void timeline_borrowed(const struct timeline *line, struct telemetry *telemetry)
 void timeline_timed(struct timeline *const line[], uint32_t count, struct telemetry *telemetry,
 		    uint64_t begun_ns)
 {
-	uint64_t now_ns = telemetry->now_ns, service_ns = (now_ns - begun_ns) / count;
+	uint64_t now_ns = telemetry->now_ns, all_ns = between(begun_ns, now_ns);
+	uint64_t service_ns = all_ns / count;
 	uint32_t whole = 0; /* transactions that began and ended here */
 	uint32_t plain = 0; /* requests executed all at once */
 
@@ -59,8 +60,7 @@ void timeline_timed(struct timeline *const line[], uint32_t count, struct teleme
 	if (plain != 0)
 		histogram_add_times(telemetry->histogram[HISTOGRAM_service], service_ns, plain);
 	if (whole != 0)
-		histogram_add_times(telemetry->histogram[HISTOGRAM_txn_life], now_ns - begun_ns,
-				    whole);
+		histogram_add_times(telemetry->histogram[HISTOGRAM_txn_life], all_ns, whole);
 }
 
 void timeline_parked(struct timeline *line, const struct telemetry *telemetry)

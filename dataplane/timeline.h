@@ -8,7 +8,7 @@
  *
  * A timeline travels with its request's slot and belongs to whom the slot belongs to. All times are
  * nanoseconds of CLOCK_MONOTONIC, which all workers share. Every function takes the telemetry of
- *the calling worker; without one nothing is noted, and nobody calls them.
+ * the calling worker; without one nothing is noted, and nobody calls them.
  */
 #ifndef ABAFT_DATAPLANE_TIMELINE_H
 #define ABAFT_DATAPLANE_TIMELINE_H

@@ -2,6 +2,7 @@
 /* clock_test.c - the worker's clock against the system's: never back, and never far from it. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -66,33 +67,82 @@ static void it_never_goes_back(void **state)
 		struct now now = clock_pass(&clock);
 
 		assert_true(now.mono_us >= last / 1000 && clock.mono_ns >= last);
-		last = clock.mono_ns;
-		assert_true(clock_now_ns(&clock) >= last);
+		last = clock_now_ns(&clock);
+		assert_true(last >= clock.mono_ns);
 	}
 }
 
-/* C1: a rate that was taken for too high has run ahead; the next reading waits for the system. */
+/* Until the rate is known; false where the counter cannot be used. */
+static bool learn(struct clock *clock)
+{
+	clock_init(clock);
+	if (!clock->constant) {
+		print_message("# skipped: the processor's counter has no constant rate here\n");
+		return false;
+	}
+	for (uint32_t i = 0; i < 100 && clock->rate == 0; i++) {
+		clock_pass(clock);
+		usleep(1000);
+	}
+	assert_true(clock->rate != 0);
+	return true;
+}
+
+/* C1: by a rate that is too high it runs ahead; then it waits for the system's. */
 static void a_wrong_rate_does_not_turn_it_back(void **state)
 {
 	struct clock clock;
-	uint64_t ahead;
+	uint64_t wrong;
 
-	clock_init(&clock);
-	if (!clock.constant) {
-		print_message("# skipped: the processor's counter has no constant rate here\n");
+	if (!learn(&clock))
 		skip();
-	}
-	for (uint32_t i = 0; i < 100 && clock.rate == 0; i++) {
+	wrong = clock.rate * 2;
+	for (uint32_t i = 0; i < 100000; i++) {
+		uint64_t look = clock_now_ns(&clock);
+
 		clock_pass(&clock);
-		usleep(1000);
+		assert_true(clock.mono_ns >= look);
+		clock.rate = wrong;
 	}
-	assert_true(clock.rate != 0);
-	clock.rate *= 1000;
-	usleep(100);
-	clock.mono_ns = clock_now_ns(&clock); /* as a pass within CLOCK_SYNC_NS would have it */
-	ahead = clock.mono_ns;
+}
+
+/* What it told ahead of the system's time is no measure: else a rate that is too high would stay.
+ */
+static void a_wrong_rate_does_not_confirm_itself(void **state)
+{
+	uint64_t right, start_ns;
+	struct clock clock;
+
+	if (!learn(&clock))
+		skip();
+	right = clock.rate;
+	clock.mono_ns += 50000000;
+	clock.told_ns = clock.mono_ns;
+	start_ns = system_ns(CLOCK_MONOTONIC);
+	do {
+		clock_pass(&clock);
+		if (clock.rate != 0)
+			assert_true(apart(clock.rate, right) < right / 10);
+	} while (system_ns(CLOCK_MONOTONIC) - start_ns < 10000000);
+}
+
+/* A suspended machine's counter may have gone on without CLOCK_MONOTONIC. */
+static void a_counter_that_jumped_is_measured_anew(void **state)
+{
+	struct clock clock;
+	uint64_t right;
+
+	if (!learn(&clock))
+		skip();
+	right = clock.rate;
+	clock.sync_ticks -= UINT64_C(1) << 44;
+	clock.first_ticks -= UINT64_C(1) << 44;
 	clock_pass(&clock);
-	assert_true(clock.mono_ns >= ahead);
+	for (uint32_t i = 0; i < 100 && clock.rate == 0; i++) {
+		usleep(1000);
+		clock_pass(&clock);
+	}
+	assert_true(apart(clock.rate, right) < right / 10);
 }
 
 static void simulated_time_stands_still(void **state)
@@ -112,6 +162,8 @@ int main(void)
 		cmocka_unit_test(it_agrees_with_the_system),
 		cmocka_unit_test(it_never_goes_back),
 		cmocka_unit_test(a_wrong_rate_does_not_turn_it_back),
+		cmocka_unit_test(a_wrong_rate_does_not_confirm_itself),
+		cmocka_unit_test(a_counter_that_jumped_is_measured_anew),
 		cmocka_unit_test(simulated_time_stands_still),
 	};
 
