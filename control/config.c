@@ -115,7 +115,9 @@ static const struct key keys[] = {
 	 "pinned in pin-dir. `no`: counters only, and only by `abaft status`."},
 	{"watch", KEY_BOOL, AT(watch), 0, 1, "yes",
 	 "With telemetry: watch the kernel's side, too, with BPF programs: io_uring and disk, who "
-	 "takes\nworkers' cores and for how long, softirqs. They run at each context switch."},
+	 "takes\nworkers' cores and for how long, softirqs on cores that `cores` names. They run "
+	 "at each\n"
+	 "context switch."},
 	{"slow", KEY_TIME, AT(slow_ms), 1, 3600000, "100ms",
 	 "Requests that take longer than this in the node are kept for `abaft slow`."},
 	{"metrics", KEY_TEXT, AT(metrics), 1, 0, "127.0.0.1",

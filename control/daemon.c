@@ -361,7 +361,7 @@ static void tell_unwatched(void *daemon, const char *note)
 
 void daemon_watch(struct daemon *d)
 {
-	uint32_t cpus[CPU_SETSIZE];
+	uint32_t cpus[ABAFT_WORKERS_MAX];
 	struct watchers_config config = {.pin_dir = d->config->pin_dir,
 					 .worker_threads_fd = telemetry_threads_fd(&d->telemetry),
 					 .workers = d->workers,
@@ -371,15 +371,11 @@ void daemon_watch(struct daemon *d)
 
 	if (config.worker_threads_fd < 0 || !d->config->watch)
 		return;
-	if (config_core(d->config, 0) >= 0) {
-		for (; config.cpus_count < d->workers; config.cpus_count++)
-			cpus[config.cpus_count] =
-				(uint32_t)config_core(d->config, config.cpus_count);
-	} else {
-		for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
-			if (CPU_ISSET(cpu, &d->allowed))
-				cpus[config.cpus_count++] = cpu;
-	}
+	/* Softirqs are many where packets come through the kernel: they are counted on cores that
+	 * are meant to be the workers' alone. */
+	for (; config.cpus_count < d->workers && config_core(d->config, config.cpus_count) >= 0;
+	     config.cpus_count++)
+		cpus[config.cpus_count] = (uint32_t)config_core(d->config, config.cpus_count);
 	watchers_start(&d->watchers, &config);
 }
 

@@ -68,6 +68,12 @@ static const struct kind kinds[WATCHERS_COUNT] = {
 	 {"softirqs"}},
 };
 
+/* Whether there is anything for it to watch. */
+static bool has_cause(const struct kind *kind, const struct watchers_config *config)
+{
+	return config->cpus_count > 0 || strcmp(kind->name, "softirq") != 0;
+}
+
 __attribute__((format(printf, 3, 4))) static int say(char *why, int err, const char *format, ...)
 {
 	va_list args;
@@ -145,8 +151,7 @@ static int set_maps(struct bpf_object *object, const struct watchers_config *con
 		else if (strcmp(name, "sched_cpus") == 0)
 			err = bpf_map__set_max_entries(map, (__u32)cpus);
 		else if (strcmp(name, "softirqs") == 0)
-			err = config->cpus_count ? bpf_map__set_max_entries(map, config->cpus_count)
-						 : -ENODEV;
+			err = bpf_map__set_max_entries(map, config->cpus_count);
 		else if (bpf_map__value_size(map) == sizeof(struct histogram) ||
 			 strcmp(name, "sched_runs") == 0)
 			err = bpf_map__set_max_entries(map, config->workers);
@@ -295,8 +300,11 @@ void watchers_start(struct watchers *watchers, const struct watchers_config *con
 	else
 		err = check_kernel(&btf, why);
 	for (int i = 0; i < WATCHERS_COUNT && !err; i++) {
-		int failed = watcher_start(&watchers->watcher[i], &kinds[i], btf, config, why);
+		int failed;
 
+		if (!has_cause(&kinds[i], config))
+			continue;
+		failed = watcher_start(&watchers->watcher[i], &kinds[i], btf, config, why);
 		watchers->running += failed == 0;
 		if (failed == -EPERM && !watchers->running)
 			err = failed; /* the others would be refused alike */

@@ -14,7 +14,7 @@
  *   log_uring  uring_write, uring_sync, uring_read: a struct histogram for each worker
  *   log_block  block_write, block_flush, block_read: a struct histogram for each worker
  *   sched      run_delay, preempted: a struct histogram for each worker; thieves
- *   softirq    softirqs: a hash that holds the CPUs of `cpus`, no others
+ *   softirq    softirqs: a hash that holds the CPUs of `cpus`, no others; does not run without any
  */
 #ifndef ABAFT_CONTROL_WATCHERS_H
 #define ABAFT_CONTROL_WATCHERS_H
@@ -32,7 +32,7 @@ struct watchers_config {
 	const char *pin_dir;   /* a folder on bpffs, made by the caller */
 	int worker_threads_fd; /* the map, stays the caller's: thread id to struct worker_thread */
 	uint32_t workers;      /* how many histograms a map gets */
-	const uint32_t *cpus;  /* on which workers may run; the array stays the caller's */
+	const uint32_t *cpus;  /* that are the workers' own; the array stays the caller's */
 	uint32_t cpus_count;
 	/* Gets one line for people for each watcher that does not run: what is not measured, and
 	 * why. Called from within watchers_start(). */

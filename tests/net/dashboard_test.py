@@ -207,7 +207,7 @@ def main():
     nodes.enter_bpffs()
     dashboard = the_file(tap)
     tap.case(promtool_parses, dashboard)
-    with Node(workers=2, watch='yes') as node:
+    with Node(workers=2, cores='0,1', watch='yes') as node:
         work()
         missing = optional(node)
         tap.case(metrics_are_served, dashboard, missing)

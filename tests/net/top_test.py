@@ -294,7 +294,7 @@ def thieves(count):
 
 def kernel_side(t):
     """Who keeps a worker from running"""
-    with nodes.Node(workers=1, watch='yes') as node, load('-c', '16', '-s', '60'):
+    with nodes.Node(workers=1, cores='0', watch='yes') as node, load('-c', '16', '-s', '60'):
         shown = top(node, '--count', '1', '-i', '0.3')
         if 'run delay not watched' in shown:
             t.note(node.said())
