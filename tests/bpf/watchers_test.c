@@ -235,6 +235,20 @@ static void one_is_missing(void **state)
 	watchers_stop(&bed.watchers);
 }
 
+/* Without CPUs of the workers' own there are no softirqs to be counted, and nothing to tell. */
+static void no_cpus(void **state)
+{
+	uint32_t cpus = bed.cpus_count;
+
+	bed.cpus_count = 0;
+	watch_bed_start(&bed);
+	bed.cpus_count = cpus;
+	assert_int_equal(bed.watchers.running, WATCHERS_COUNT - 1);
+	assert_int_equal(bed.notes, 0);
+	assert_int_equal(count_pins(), PINS - 1);
+	watchers_stop(&bed.watchers);
+}
+
 /* After kill -9 the kernel takes the programs off; the maps stay, and the next start's replace
  * them. */
 static void killed(void **state)
@@ -303,6 +317,7 @@ int main(void)
 		cmocka_unit_test_teardown(without_bpffs, stop),
 		cmocka_unit_test_teardown(in_a_pid_namespace, stop),
 		cmocka_unit_test_teardown(one_is_missing, stop),
+		cmocka_unit_test_teardown(no_cpus, stop),
 		cmocka_unit_test_teardown(killed, stop),
 	};
 
