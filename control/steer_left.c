@@ -201,5 +201,8 @@ int steer_pins_folder(const char *pin_dir)
 		return err;
 	if (statfs(pin_dir, &fs) < 0)
 		return -errno;
-	return fs.f_type == BPF_FS_MAGIC ? 0 : -ENOTSUP;
+	if (fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	rmdir(pin_dir); /* if nothing is in it: nothing can be put there */
+	return -ENOTSUP;
 }

@@ -88,6 +88,11 @@ static int pins_owner(const char *pin_dir)
 		owner = -errno;
 		goto out;
 	}
+	/* A look into another kind of map would bring more than a value. */
+	if (info.type != BPF_MAP_TYPE_ARRAY) {
+		owner = -EPROTO;
+		goto out;
+	}
 	/* Of any layout: what is looked at stands at its beginning in all of them. */
 	node = calloc(1, info.value_size > sizeof(*node) ? info.value_size : sizeof(*node));
 	if (node == NULL) {
@@ -273,7 +278,10 @@ int telemetry_open(struct telemetry_maps *maps, const struct telemetry_config *c
 			config->pin_dir, owner);
 	if (owner < 0)
 		return say(why, owner, "cannot look at the pins in %s: %s%s", config->pin_dir,
-			   strerror(-owner), owner == -EPERM ? "; run as root" : "");
+			   owner == -EPROTO ? "`node` there is no map of abaft's; remove it, or "
+					      "give another pin-dir"
+					    : strerror(-owner),
+			   owner == -EPERM ? "; run as root" : "");
 	err = make(maps, config, why);
 	if (err != 0)
 		telemetry_close(maps);

@@ -37,7 +37,7 @@ uint32_t scrape_slow(struct scrape *scrape, uint32_t worker, uint64_t *next, str
 		     uint32_t max, uint64_t *lost)
 {
 	const struct slow_txns *ring = ring_of(scrape, worker);
-	uint64_t written, oldest;
+	uint64_t written, oldest, left;
 	uint32_t count = 0;
 
 	if (ring == NULL)
@@ -50,7 +50,8 @@ uint32_t scrape_slow(struct scrape *scrape, uint32_t worker, uint64_t *next, str
 		*lost += *next == 0 ? 0 : oldest - *next;
 		*next = oldest;
 	}
-	for (; *next <= written && count < max; (*next)++) {
+	/* At most SLOW_TXNS, whatever stands in `written`. */
+	for (left = written + 1 - *next; left > 0 && count < max; left--, (*next)++) {
 		if (take(&ring->entry[*next % SLOW_TXNS], *next, &out[count]))
 			count++;
 		else

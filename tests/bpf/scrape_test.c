@@ -424,6 +424,11 @@ static void slow_transactions_come_in_order(void **state)
 	assert_int_equal(scrape_slow(scrape, 2, &next, out, SLOW_TXNS, &lost), SLOW_TXNS);
 	assert_int_equal(out[0].sequence, 51);
 	assert_int_equal(lost, 0);
+	/* Whatever stands there, it ends. */
+	ring->written = UINT64_MAX;
+	assert_int_equal(scrape_slow(scrape, 2, &next, out, SLOW_TXNS, &lost), 0);
+	assert_in_range(lost, 1, UINT64_MAX);
+	next = 0;
 	assert_int_equal(scrape_slow(scrape, 0, &next, out, SLOW_TXNS, &lost), 0);
 	assert_int_equal(scrape_slow(scrape, BED_WORKERS, &next, out, SLOW_TXNS, &lost), 0);
 	scrape_close(scrape);
