@@ -80,9 +80,14 @@ static int start_telemetry(struct daemon *d, char *why)
 						   .slow_ms = d->config->slow_ms};
 	int err;
 
-	snprintf(d->unpinned, sizeof(d->unpinned), "telemetry = no");
-	if (!d->config->telemetry)
+	if (!d->config->telemetry) {
+		/* What a killed run left would say that this node is gone; a running one's stays.
+		 */
+		(void)telemetry_clean(d->config->pin_dir, why);
+		why[0] = '\0';
+		snprintf(d->unpinned, sizeof(d->unpinned), "telemetry = no");
 		return 0;
+	}
 	d->unpinned[0] = '\0';
 	err = telemetry_open(&d->telemetry, &telemetry, d->unpinned);
 	if (err == -EBUSY) {

@@ -30,6 +30,22 @@
 #include "bpf/telemetry.skel.h"
 #pragma GCC diagnostic pop
 
+/* All that a node may have pinned beside steer.c's: the maps of telemetry.bpf.c, and watchers'. */
+static const char *const pin_names[] = {"node",
+					"worker_threads",
+					"worker_counters",
+					"node_counters",
+					"log_counters",
+					"op_counters",
+					"slow_txns",
+					"thieves",
+					"softirqs",
+#define PIN_NAME(name, unit, text) #name,
+					ABAFT_HISTOGRAMS(PIN_NAME) ABAFT_KERNEL_HISTOGRAMS(PIN_NAME)
+#undef PIN_NAME
+};
+#define PIN_NAMES (sizeof(pin_names) / sizeof(pin_names[0]))
+
 enum { MAP_NODE, MAP_WORKER, MAP_CORE, MAP_LOG, MAP_OPS, MAP_SLOW, MAP_HISTOGRAMS };
 
 _Static_assert(sizeof(struct worker_counters) % 64 == 0 && sizeof(struct node_counters) % 64 == 0 &&
@@ -109,17 +125,35 @@ out:
 	return owner;
 }
 
-static void unpin(const struct telemetry_maps *maps)
+static void unpin(const char *pin_dir)
 {
 	char path[TELEMETRY_PATH_BYTES + 32];
-	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, maps->bpf->obj)
-	{
-		snprintf(path, sizeof(path), "%s/%s", maps->pin_dir, bpf_map__name(map));
+	for (size_t i = 0; i < PIN_NAMES; i++) {
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, pin_names[i]);
 		unlink(path);
 	}
-	rmdir(maps->pin_dir); /* stays while others have pins in it */
+	rmdir(pin_dir); /* stays while others have pins in it */
+}
+
+int telemetry_clean(const char *pin_dir, char *why)
+{
+	int owner = pins_owner(pin_dir);
+
+	if (owner > 0)
+		return say(
+			why, -EBUSY,
+			"the pins in %s belong to a running node (pid %d); give this one another "
+			"pin-dir",
+			pin_dir, owner);
+	if (owner < 0)
+		return say(why, owner, "cannot look at the pins in %s: %s%s", pin_dir,
+			   owner == -EPROTO ? "`node` there is no map of abaft's; remove it, or "
+					      "give another pin-dir"
+					    : strerror(-owner),
+			   owner == -EPERM ? "; run as root" : "");
+	unpin(pin_dir); /* what a killed run's watchers saw is not this one's */
+	return 0;
 }
 
 static int pin(struct telemetry_maps *maps, char *why)
@@ -131,12 +165,14 @@ static int pin(struct telemetry_maps *maps, char *why)
 	if (err != 0)
 		return say(why, err, "cannot make the pin folder %s: %s%s", maps->pin_dir,
 			   strerror(-err),
-			   err == -ENOTSUP ? "; it must lie on a mounted bpf file system" : "");
+			   err == -ENOTSUP || err == -EPERM
+				   ? "; it must lie on a mounted bpf file system (mount -t bpf bpf "
+				     "/sys/fs/bpf)"
+				   : "");
 	maps->pinned = true;
 	bpf_object__for_each_map(map, maps->bpf->obj)
 	{
 		snprintf(path, sizeof(path), "%s/%s", maps->pin_dir, bpf_map__name(map));
-		unlink(path); /* of a killed run (I1) */
 		if (bpf_obj_pin(bpf_map__fd(map), path) < 0)
 			return say(why, -errno, "cannot pin %s: %s", path, strerror(errno));
 	}
@@ -263,25 +299,15 @@ static int make(struct telemetry_maps *maps, const struct telemetry_config *conf
 
 int telemetry_open(struct telemetry_maps *maps, const struct telemetry_config *config, char *why)
 {
-	int err, owner;
+	int err;
 
 	memset(maps, 0, sizeof(*maps));
 	if (snprintf(maps->pin_dir, sizeof(maps->pin_dir), "%s", config->pin_dir) >=
 	    (int)sizeof(maps->pin_dir))
 		return say(why, -ENAMETOOLONG, "pin-dir: '%s' is too long", config->pin_dir);
-	owner = pins_owner(config->pin_dir);
-	if (owner > 0)
-		return say(
-			why, -EBUSY,
-			"the pins in %s belong to a running node (pid %d); give this one another "
-			"pin-dir",
-			config->pin_dir, owner);
-	if (owner < 0)
-		return say(why, owner, "cannot look at the pins in %s: %s%s", config->pin_dir,
-			   owner == -EPROTO ? "`node` there is no map of abaft's; remove it, or "
-					      "give another pin-dir"
-					    : strerror(-owner),
-			   owner == -EPERM ? "; run as root" : "");
+	err = telemetry_clean(config->pin_dir, why);
+	if (err != 0)
+		return err;
 	err = make(maps, config, why);
 	if (err != 0)
 		telemetry_close(maps);
@@ -291,7 +317,7 @@ int telemetry_open(struct telemetry_maps *maps, const struct telemetry_config *c
 void telemetry_close(struct telemetry_maps *maps)
 {
 	if (maps->pinned)
-		unpin(maps);
+		unpin(maps->pin_dir);
 	for (uint32_t i = 0; i < TELEMETRY_MAPS; i++)
 		if (maps->memory[i] != NULL)
 			munmap(maps->memory[i], maps->bytes[i]);

@@ -52,6 +52,9 @@ struct telemetry_maps {
 __attribute__((warn_unused_result)) int
 telemetry_open(struct telemetry_maps *maps, const struct telemetry_config *config, char *why);
 void telemetry_close(struct telemetry_maps *maps);
+/* Removes what a node that is gone has pinned there, if there is any; telemetry_open() has done so.
+ * 0, -EBUSY (it runs, and all stays), or what it cost to find out. */
+int telemetry_clean(const char *pin_dir, char *why);
 /* A worker's slots, or NULL when nothing is open. */
 struct telemetry *telemetry_of(struct telemetry_maps *maps, uint32_t worker);
 /* Tells BPF programs that the calling thread is this worker, pinned to `cpu`, or to none (-1). */
