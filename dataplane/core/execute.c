@@ -310,7 +310,7 @@ static uint16_t find_value(struct execution *x, const struct op *op, uint32_t i,
 		return ABAFT_OK;
 	if (*value) {
 		cache_hit(v);
-		x->node->counters->cache_hits++;
+		x->cache_hits++;
 		return ABAFT_OK;
 	}
 	if (execution_bytes(op, v->bytes, answer_room(x->answer, x->request->ops - i)) == 0)
@@ -327,9 +327,9 @@ static uint16_t get(struct execution *x, const struct op *op, uint32_t i)
 	uint16_t status;
 
 	if (op->code == ABAFT_OP_GET)
-		x->node->counters->gets++;
+		x->gets++;
 	else
-		x->node->counters->get_parts++;
+		x->get_parts++;
 	if (own)
 		return get_own(x, op, i, own);
 	status = execution_choose(x, op, id, &v);
@@ -504,23 +504,25 @@ static void execute_ops(struct execution *x)
 {
 	const struct request *r = x->request;
 	struct node_counters *c = x->node->counters;
-	uint64_t gets = c->gets, get_parts = c->get_parts, hits = c->cache_hits;
 	uint16_t status = ABAFT_OK;
 	uint32_t done;
 
+	/* The second read, or a later one, may miss its value: then the results so far are taken
+	 * back. */
+	if (op_reads(&r->op[0]) && reads_from(r, 1))
+		x->answer->telemetry = NULL;
 	if (x->node->fetches->running && !cold_check(x, 0)) {
 		cold_park(x);
 		return;
 	}
 	done = execute_some(x, &status);
 	if (status == EXECUTION_MISSING) {
-		/* They are counted when they are executed once more. */
-		c->gets = gets;
-		c->get_parts = get_parts;
-		c->cache_hits = hits;
 		cold_park(x);
 		return;
 	}
+	c->gets += x->gets;
+	c->get_parts += x->get_parts;
+	c->cache_hits += x->cache_hits;
 	for (; done < r->ops; done++) /* E3 */
 		result(x, r->op[done].code, ABAFT_SKIPPED);
 }
@@ -616,8 +618,7 @@ static void execute(struct execution *x)
 		node->telemetry->begin_ns = x->txn->begin_ns;
 }
 
-/* Its results were counted as they were made. A commit that waits counts as OK: tell() in commit.c
- * knows if it was not. */
+/* A commit that waits counts as OK: tell() in commit.c knows if it was not. */
 static void count_packet(struct telemetry *telemetry, const struct answer *answer,
 			 uint32_t in_bytes)
 {
@@ -628,6 +629,8 @@ static void count_packet(struct telemetry *telemetry, const struct answer *answe
 	packet->bytes += in_bytes;
 	if (load_le16(header->flags) & ABAFT_FLAG_REFUSED)
 		op_count_error(packet, load_le16(header->status));
+	if (answer->telemetry == NULL)
+		answer_count(answer, telemetry);
 }
 
 enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in_bytes,
@@ -651,6 +654,7 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 	x.answer = &answer;
 	x.token = token;
 	x.waiting = x.parked = x.checked = false;
+	x.gets = x.get_parts = x.cache_hits = 0;
 	answer_begin(&answer, out, request.header, ABAFT_PACKET_BYTES_MAX, node->store->workers, 0);
 	answer.telemetry = node->telemetry;
 	if (verdict == REQUEST_REFUSE) {

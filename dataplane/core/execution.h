@@ -17,6 +17,8 @@ struct execution {
 	bool waiting; /* its commit or abort went to the log */
 	bool parked;  /* it waits for values */
 	bool checked; /* no GET from here on will miss its value: it stands in `value` */
+	/* What of these is counted, unless it is executed once more. */
+	uint32_t gets, get_parts, cache_hits;
 	const uint8_t *value[ABAFT_OPS_MAX];
 };
 

@@ -192,30 +192,34 @@ void answer_refuse(struct answer *a, uint16_t status)
 	store_le16(h->status, status);
 }
 
-/* What was counted is so no more. */
-static void uncount(struct answer *a)
+void answer_restart(struct answer *a)
+{
+	a->used = HEADER_BYTES;
+	a->results = 0;
+}
+
+static void count_result(struct telemetry *telemetry, uint8_t code, uint16_t status,
+			 uint32_t data_bytes)
+{
+	struct op_counter *counter = telemetry_op(telemetry, code);
+
+	counter->count++;
+	counter->bytes += data_bytes;
+	if (status != ABAFT_OK)
+		op_count_error(counter, status);
+}
+
+void answer_count(const struct answer *a, struct telemetry *telemetry)
 {
 	const uint8_t *at = a->out + HEADER_BYTES;
 
 	for (uint32_t i = 0; i < a->results; i++) {
 		const struct abaft_wire_result *result = (const void *)at;
-		struct op_counter *counter = telemetry_op(a->telemetry, result->code);
 		uint32_t data_bytes = load_le32(result->data_len);
 
-		counter->count--;
-		counter->bytes -= data_bytes;
-		if (load_le16(result->status) != ABAFT_OK)
-			op_uncount_error(counter, load_le16(result->status));
+		count_result(telemetry, result->code, load_le16(result->status), data_bytes);
 		at += RESULT_BYTES + data_bytes;
 	}
-}
-
-void answer_restart(struct answer *a)
-{
-	if (a->telemetry)
-		uncount(a);
-	a->used = HEADER_BYTES;
-	a->results = 0;
 }
 
 uint32_t answer_end(struct answer *a)
@@ -256,13 +260,7 @@ uint8_t *answer_result(struct answer *a, uint8_t code, uint16_t status, uint8_t 
 	store_le32(result->data_len, data_bytes);
 	a->used += RESULT_BYTES + data_bytes;
 	a->results++;
-	if (a->telemetry) {
-		struct op_counter *counter = telemetry_op(a->telemetry, code);
-
-		counter->count++;
-		counter->bytes += data_bytes;
-		if (status != ABAFT_OK)
-			op_count_error(counter, status);
-	}
+	if (a->telemetry)
+		count_result(a->telemetry, code, status, data_bytes);
 	return (uint8_t *)(result + 1);
 }

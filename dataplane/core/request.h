@@ -37,6 +37,8 @@ struct request {
 	struct op op[ABAFT_OPS_MAX];
 };
 
+struct telemetry;
+
 enum request_verdict {
 	REQUEST_OK,
 	REQUEST_REFUSE, /* answer with *status */
@@ -56,15 +58,17 @@ struct answer {
 	uint32_t used;
 	uint32_t max;
 	uint32_t results;
-	struct telemetry *telemetry; /* counts the results; NULL: nobody does */
+	struct telemetry *telemetry; /* counts each result as it is made; NULL: nobody does */
 };
 
 void answer_begin(struct answer *answer, uint8_t *out, const struct abaft_wire_header *request,
 		  uint32_t max, uint32_t workers, uint64_t instance);
-/* Takes all results back. */
+/* Takes all results back, of which none has been counted: readers see no count go back. */
 void answer_restart(struct answer *answer);
 /* Turns it into a refusal as a whole. */
 void answer_refuse(struct answer *answer, uint16_t status);
+/* Counts its results, which were not when they were made. */
+void answer_count(const struct answer *answer, struct telemetry *telemetry);
 /* Writes lengths and counts; returns the bytes of the payload. */
 uint32_t answer_end(struct answer *answer);
 

@@ -45,11 +45,6 @@ static inline void op_count_error(struct op_counter *counter, uint16_t status)
 	((__u64 *)&counter->errors)[status - 1]++;
 }
 
-static inline void op_uncount_error(struct op_counter *counter, uint16_t status)
-{
-	((__u64 *)&counter->errors)[status - 1]--;
-}
-
 static inline void telemetry_add(struct telemetry *telemetry, enum histogram_name name,
 				 uint64_t number)
 {
