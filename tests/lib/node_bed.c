@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/telemetry_core.h"
+
 static void must(bool ok, const char *what)
 {
 	if (ok)
@@ -43,13 +45,25 @@ static void nodes_open(struct bed *bed)
 		config.worker = w;
 		config.origin = 1 << 8 | w;
 		config.instance_seed += (uint64_t)w << 32;
+		telemetry_memory_init(&bed->telemetry[w], 0);
+		config.telemetry = &bed->telemetry[w].telemetry;
 		must(node_create(&bed->node[w], bed->store, &config) == 0, "no node");
 		node_attach_log(bed->node[w], &log);
 	}
 }
 
+/* Whatever a test did: what its nodes have counted must agree. */
+static void must_agree(const struct bed *bed)
+{
+	char why[TELEMETRY_WRONG_BYTES];
+
+	for (uint32_t w = 0; w < bed->workers; w++)
+		must(!telemetry_core_wrong(&bed->telemetry[w], bed->node[w], why), why);
+}
+
 static void nodes_close(struct bed *bed)
 {
+	must_agree(bed);
 	for (uint32_t w = 0; w < bed->workers; w++)
 		node_destroy(bed->node[w]);
 	store_destroy(bed->store);
@@ -57,6 +71,8 @@ static void nodes_close(struct bed *bed)
 
 void bed_open(struct bed *bed)
 {
+	bed->telemetry = aligned_alloc(64, bed->workers * sizeof(*bed->telemetry));
+	must(bed->telemetry != NULL, "no memory");
 	for (uint32_t w = 0; w < bed->workers; w++) {
 		must(log_fake_init(&bed->log[w], bed->log_records, bed->log_bytes) == 0, "no log");
 		bed->log[w].number = w;
@@ -71,6 +87,7 @@ void bed_close(struct bed *bed)
 	nodes_close(bed);
 	for (uint32_t w = 0; w < bed->workers; w++)
 		log_fake_fini(&bed->log[w]);
+	free(bed->telemetry);
 }
 
 void bed_crash(struct bed *bed)
@@ -108,6 +125,12 @@ void bed_id(struct bed *bed, uint32_t worker, uint8_t id[16])
 	must(node_owner(id, bed->workers) == worker, "an id of another worker");
 }
 
+static void pass_begin(struct bed *bed, uint32_t worker)
+{
+	bed->telemetry[worker].telemetry.now_ns = bed->now.mono_us * 1000;
+	node_pass_begin(bed->node[worker], bed->now);
+}
+
 enum node_verdict bed_send_bytes(struct bed *bed, uint32_t worker, const uint8_t *in, uint32_t n,
 				 struct bed_answer *answer)
 {
@@ -118,7 +141,7 @@ enum node_verdict bed_send_bytes(struct bed *bed, uint32_t worker, const uint8_t
 	answer->again = 0;
 	answer->n = 0;
 	answer->told = 0;
-	node_pass_begin(node, bed->now);
+	pass_begin(bed, worker);
 	answer->verdict = node_execute(node, in, n, answer->bytes, &answer->n, answer);
 	node_pass_end(node);
 	return answer->verdict;
@@ -143,7 +166,7 @@ static void done(void *arg, void *token, const uint8_t *result, uint32_t at, uin
 
 void bed_durable(struct bed *bed, uint32_t worker, uint64_t n)
 {
-	node_pass_begin(bed->node[worker], bed->now);
+	pass_begin(bed, worker);
 	node_durable(bed->node[worker], log_fake_sync(&bed->log[worker], n), done, bed);
 	node_pass_end(bed->node[worker]);
 }
@@ -163,7 +186,7 @@ void bed_fetch(struct bed *bed, uint32_t worker, uint32_t n)
 {
 	struct node *node = bed->node[worker];
 
-	node_pass_begin(node, bed->now);
+	pass_begin(bed, worker);
 	for (; n > 0 && bed->log[worker].reading > 0; n--) {
 		uint64_t tag = 0;
 		int result = log_fake_read(&bed->log[worker], 0, &tag);
@@ -212,7 +235,7 @@ void bed_run(struct bed *bed, uint32_t worker, const struct packet *packet,
 void bed_log_failed(struct bed *bed, uint32_t worker, int error)
 {
 	bed->log[worker].error = error;
-	node_pass_begin(bed->node[worker], bed->now);
+	pass_begin(bed, worker);
 	node_log_failed(bed->node[worker], done, bed);
 	node_pass_end(bed->node[worker]);
 }
@@ -227,7 +250,7 @@ uint64_t bed_tick(struct bed *bed, uint32_t worker)
 {
 	uint64_t us;
 
-	node_pass_begin(bed->node[worker], bed->now);
+	pass_begin(bed, worker);
 	us = node_tick(bed->node[worker]);
 	node_pass_end(bed->node[worker]);
 	return us;

@@ -31,6 +31,8 @@ struct bed_answer {
 	uint64_t order; /* 1: the first answer told, and so on */
 };
 
+struct telemetry_memory;
+
 struct bed {
 	struct store_config store_config;
 	struct node_config config;
@@ -38,6 +40,7 @@ struct bed {
 	bool unread;			 /* logs cannot be read, so no value leaves memory */
 	struct store *store;
 	struct node *node[BED_WORKERS_MAX];
+	struct telemetry_memory *telemetry; /* of each worker, zeroed by each start */
 	struct log_fake log[BED_WORKERS_MAX];
 	uint32_t workers;
 	struct now now;

@@ -557,14 +557,14 @@ static void a_refusal_needs_a_request(void **state)
 	client_new(&c);
 	packet_get(next(&c), "k", 1, 0);
 	packet_finish(&c.p);
-	assert_true(node_refuse(bed.node[0], c.p.bytes, c.p.used, out, &n, ABAFT_BUSY));
+	assert_true(node_refuse(bed.node[0], c.p.bytes, c.p.used, out, &n, ABAFT_STOPPING));
 	assert_true(reply_open(&reply, out, n));
-	assert_int_equal(reply.status, ABAFT_BUSY);
+	assert_int_equal(reply.status, ABAFT_STOPPING);
 	assert_int_equal(reply.workers, bed.workers);
-	assert_false(node_refuse(bed.node[0], c.p.bytes, 79, out, &n, ABAFT_BUSY));
+	assert_false(node_refuse(bed.node[0], c.p.bytes, 79, out, &n, ABAFT_STOPPING));
 	assert_int_equal(bed_counters(&bed, 0)->refused_short, 1);
 	c.p.bytes[5] = ABAFT_KIND_ANSWER;
-	assert_false(node_refuse(bed.node[0], c.p.bytes, c.p.used, out, &n, ABAFT_BUSY));
+	assert_false(node_refuse(bed.node[0], c.p.bytes, c.p.used, out, &n, ABAFT_STOPPING));
 	assert_int_equal(bed_counters(&bed, 0)->refused_kind, 1);
 	assert_int_equal(bed_send(&bed, 0, &c.p, &c.answer), NODE_DROP);
 }
