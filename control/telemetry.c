@@ -16,11 +16,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/magic.h>
 
 #include "control/steer_left.h"
 
@@ -125,10 +127,14 @@ out:
 	return owner;
 }
 
+/* Nothing elsewhere than on a BPF file system: files there of these names are somebody's own. */
 static void unpin(const char *pin_dir)
 {
 	char path[TELEMETRY_PATH_BYTES + 32];
+	struct statfs fs;
 
+	if (statfs(pin_dir, &fs) < 0 || fs.f_type != BPF_FS_MAGIC)
+		return;
 	for (size_t i = 0; i < PIN_NAMES; i++) {
 		snprintf(path, sizeof(path), "%s/%s", pin_dir, pin_names[i]);
 		unlink(path);

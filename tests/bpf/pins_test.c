@@ -96,6 +96,22 @@ static void without_a_bpf_file_system(void **state)
 	assert_int_not_equal(access("/tmp/abaft-no-bpffs", F_OK), 0);
 }
 
+/* A wrong pin-dir in the configuration must not cost somebody his files. */
+static void files_are_no_pins(void **state)
+{
+	char other[] = "/tmp/abaft-pins-XXXXXX", path[64];
+	int fd;
+
+	assert_non_null(mkdtemp(other));
+	snprintf(path, sizeof(path), "%s/service", other);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_true(try(other) < 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(other), 0);
+}
+
 static void a_dead_nodes_pins_of_another_version_are_replaced(void **state)
 {
 	struct scrape *scrape;
@@ -157,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_node_leaves_nothing),
 		cmocka_unit_test(without_a_bpf_file_system),
+		cmocka_unit_test(files_are_no_pins),
 		cmocka_unit_test(a_dead_nodes_pins_of_another_version_are_replaced),
 		cmocka_unit_test(a_living_nodes_pins_of_another_version_are_not),
 		cmocka_unit_test(a_strangers_map_is_left_alone),
