@@ -12,6 +12,7 @@
 #include "dataplane/core/hlc.h"
 #include "tests/lib/core_packet.h"
 #include "tests/lib/log_fake.h"
+#include "tests/lib/telemetry_memory.h"
 
 #define KEYS		6
 #define WORKERS_MAX	3
@@ -57,6 +58,7 @@ struct sim {
 	uint32_t workers, step;
 	struct store *store;
 	struct node *node[WORKERS_MAX];
+	struct telemetry_memory telemetry[WORKERS_MAX]; /* of this life */
 	struct log_fake log[WORKERS_MAX];
 	uint64_t wall_us, mono_us;
 	uint64_t ahead_us[WORKERS_MAX]; /* of wall_us: workers' clocks differ */

@@ -24,6 +24,7 @@
 #include "dataplane/core/node_impl.h"
 #include "dataplane/core/record.h"
 #include "tests/lib/node_bed.h"
+#include "tests/lib/telemetry_core.h"
 #include "tests/sim/core_model.h"
 
 static struct sim *running;
@@ -62,6 +63,8 @@ static void start(struct sim *s)
 					   .instance_seed = 1 + (uint64_t)below(s, 1u << 30)};
 		struct node_log log = log_fake_ops(&s->log[w]);
 
+		telemetry_memory_init(&s->telemetry[w], 0);
+		node.telemetry = &s->telemetry[w].telemetry;
 		CHECK(s, node_create(&s->node[w], s->store, &node) == 0, "node_create");
 		node_attach_log(s->node[w], &log);
 	}
@@ -69,6 +72,10 @@ static void start(struct sim *s)
 
 static void stop(struct sim *s)
 {
+	char why[TELEMETRY_WRONG_BYTES];
+
+	for (uint32_t w = 0; w < s->workers; w++)
+		CHECK(s, !telemetry_core_wrong(&s->telemetry[w], s->node[w], why), why);
 	for (uint32_t w = 0; w < s->workers; w++)
 		node_destroy(s->node[w]);
 	store_destroy(s->store);
@@ -76,6 +83,7 @@ static void stop(struct sim *s)
 
 static void pass_begin(struct sim *s, uint32_t w)
 {
+	s->telemetry[w].telemetry.now_ns = s->mono_us * 1000;
 	node_pass_begin(s->node[w], (struct now){.wall_us = s->wall_us + s->ahead_us[w],
 						 .mono_us = s->mono_us});
 }
@@ -669,7 +677,7 @@ int main(int argc, char **argv)
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 0) : argc > 1 ? 1 : 200;
 	uint64_t reads = 0, commits = 0, restarts = 0, repeats = 0, waits = 0, failed = 0;
-	struct sim *s = malloc(sizeof(*s));
+	struct sim *s = aligned_alloc(64, sizeof(*s)); /* histograms begin on lines */
 
 	if (!s)
 		return 1;
