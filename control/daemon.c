@@ -545,7 +545,9 @@ void daemon_faults(struct daemon *d, struct faults_seen *out)
 		out->unread += node_counters(d->nodes[w])->fetches_failed;
 	}
 	out->log_error = workers_log_error(workers, d->workers, &out->no_room);
-	metrics_ready(d->metrics, out->log_error == 0 ? NULL : "the commit log failed");
+	metrics_ready(d->metrics, out->log_error == 0	      ? NULL
+				  : out->log_error == -ENOSPC ? "no room for the commit log"
+							      : "the commit log failed");
 	if (storage_stats(&d->storage, &keeper)) {
 		out->checkpoint_error = keeper.error;
 		out->kept_error = keeper.kept_error;

@@ -204,10 +204,15 @@ def full_disk(tap):
                     written += 1
                 tap.equal(error, client.NO_SPACE, f'full: NO_SPACE after {written} halves of a MiB')
                 read_back(tap, peer, {i: (0,) for i in range(20)}, 'full: reads go on')
+                wait_for(node, lambda _: readyz()[0] != 200)
+                tap.equal(readyz(), (503, 'no room for the commit log\n'),
+                          'full: not ready for commits, and not failed')
             end = time.monotonic() + 10
             while (error := peer.write({b'k0': value(b'k0', 1)})) and time.monotonic() < end:
                 time.sleep(0.1)
             tap.equal(error, 0, 'full: with room again commits are taken, without a restart')
+            wait_for(node, lambda _: readyz()[0] == 200)
+            tap.equal(readyz(), (200, 'ready\n'), 'full: and it is ready')
             read_back(tap, peer, {0: (1,), 1: (0,)}, 'full: and read')
 
 
