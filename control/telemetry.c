@@ -25,6 +25,7 @@
 #include <linux/magic.h>
 
 #include "control/steer_left.h"
+#include "telemetry/process.h"
 
 /* Generated; not written for our warnings. */
 #pragma GCC diagnostic push
@@ -64,29 +65,6 @@ __attribute__((format(printf, 3, 4))) static int say(char *why, int err, const c
 	vsnprintf(why, TELEMETRY_WHY_BYTES, format, args);
 	va_end(args);
 	return err;
-}
-
-/* Field 22 of /proc/PID/stat: when it was started, in clock ticks since boot; 0: no such process.
- */
-static uint64_t process_start(uint32_t pid)
-{
-	char path[32], text[1024];
-	unsigned long long start = 0;
-	const char *at;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return 0;
-	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-	fclose(file);
-	at = strrchr(text, ')'); /* the name before it may hold anything */
-	for (int field = 2; at != NULL && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	if (at != NULL)
-		start = strtoull(at, NULL, 10);
-	return start;
 }
 
 /* The process whose pins these are, 0 when there are none or it is gone; or a negative errno. */

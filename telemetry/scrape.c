@@ -16,6 +16,7 @@
 
 #include "telemetry/opened.h"
 #include "telemetry/pinned.h"
+#include "telemetry/process.h"
 
 /* Where a map of one slot for each worker goes in a struct scrape_worker. */
 #define EACH_WORKER(map, field)                                                                    \
@@ -251,31 +252,6 @@ struct snapshot *scrape_alloc(const struct scrape *scrape)
 	return snapshot;
 }
 
-/* The pid may be another's by now; a start time and a pid together are not. A zombie is dead. */
-static bool alive(const struct telemetry_node *node)
-{
-	char path[32], text[1024], state = 'X';
-	unsigned long long start = 0;
-	const char *after;
-	size_t bytes;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%u/stat", node->pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	bytes = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[bytes] = '\0';
-	after = strrchr(text, ')'); /* the name before it may hold anything */
-	if (after == NULL || sscanf(after + 1,
-				    " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-				    "%*s %*s %*s %*s %llu",
-				    &state, &start) != 2)
-		return false;
-	return start == node->pid_start && state != 'Z' && state != 'X';
-}
-
 /* For terminals, JSON and Prometheus alike. */
 static void make_plain(char *text, size_t bytes)
 {
@@ -297,7 +273,8 @@ static int read_node(struct scrape *scrape, struct snapshot *out, char *why)
 	make_plain(out->node.data_dir, sizeof(out->node.data_dir));
 	if (err == 0 && out->node.layout != TELEMETRY_LAYOUT)
 		err = wrong(scrape, "node", out->node.layout, "its layout", TELEMETRY_LAYOUT, why);
-	out->alive = alive(&out->node);
+	out->alive =
+		out->node.pid_start != 0 && process_start(out->node.pid) == out->node.pid_start;
 	return err;
 }
 

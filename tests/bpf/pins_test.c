@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -124,6 +125,25 @@ static void a_dead_nodes_pins_of_another_version_are_replaced(void **state)
 	assert_int_not_equal(access(folder, F_OK), 0);
 }
 
+/* Dead, but its parent has not asked yet. */
+static void a_zombies_pins_are_replaced(void **state)
+{
+	uint64_t start;
+	int pid = fork();
+
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	start = bed_start_time(pid);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+	pin_later_node((uint32_t)pid, start);
+	assert_int_equal(try(folder), 0);
+	telemetry_close(&maps);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void a_living_nodes_pins_of_another_version_are_not(void **state)
 {
 	char pid[32];
@@ -175,6 +195,7 @@ int main(void)
 		cmocka_unit_test(without_a_bpf_file_system),
 		cmocka_unit_test(files_are_no_pins),
 		cmocka_unit_test(a_dead_nodes_pins_of_another_version_are_replaced),
+		cmocka_unit_test(a_zombies_pins_are_replaced),
 		cmocka_unit_test(a_living_nodes_pins_of_another_version_are_not),
 		cmocka_unit_test(a_strangers_map_is_left_alone),
 		cmocka_unit_test(without_rights),
