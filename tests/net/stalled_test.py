@@ -39,7 +39,8 @@ def settled(node):
 
 def stalled(t, **keys):
     """Stalls under many clients"""
-    with nodes.Node(workers=2, port='afxdp:lo', **keys) as node:
+    # Room for all keys of the load, however many it gets to.
+    with nodes.Node(workers=2, port='afxdp:lo', keys='262144', memory='256M', **keys) as node:
         t.equal([(s.fill, s.lost) for s in xsk.sockets(node.pid)], [(FILL, 0)],
                 f'one AF_XDP socket, its fill ring has {FILL} buffers')
         load = subprocess.Popen([ABAFT, 'load', '-q', '-T', '2', '-c', str(CLIENTS), '-b', '400',
