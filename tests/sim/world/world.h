@@ -21,6 +21,7 @@
  * | forge     | who sends what nobody should: garbage, forged packets and answers |
  * | platform  | runs requests: their functions, retries, races, dead ones |
  * | load_*    | what requests do; each load has an invariant of its own |
+ * | audit     | whether what the node counts and measures is what happened |
  * | judge     | the history, and its verdict by the rules of docs/history.md |
  * | shrink    | fewer requests and fewer faults that fail in the same way |
  *
