@@ -98,6 +98,7 @@ static void all_is_counted(void **state)
 
 static void refusals_are_counted_by_reason(void **state)
 {
+	static const uint8_t half[ABAFT_PART_BYTES];
 	const struct op_counters *ops = &rig.telemetry[0].ops;
 	struct packet packet;
 	uint8_t id[16];
@@ -110,7 +111,7 @@ static void refusals_are_counted_by_reason(void **state)
 	rig_send(&rig, RIG_UDP_PORT, packet.bytes, packet_finish(&packet));
 	/* Half of a value, and a commit. */
 	packet_begin(&packet, id, 0, 0, 0, 1, ABAFT_FLAG_OPEN);
-	packet_put_part(&packet, "key", 3, 2 * ABAFT_PART_BYTES, 0, packet.bytes, ABAFT_PART_BYTES);
+	packet_put_part(&packet, "key", 3, 2 * ABAFT_PART_BYTES, 0, half, sizeof(half));
 	rig_send(&rig, RIG_UDP_PORT, packet.bytes, packet_finish(&packet));
 	packet_begin(&packet, id, 0, 0, 0, 2, ABAFT_FLAG_OPEN);
 	packet_commit(&packet);
