@@ -27,40 +27,45 @@ void timeline_borrowed(const struct timeline *line, struct telemetry *telemetry)
 	telemetry_add(telemetry, HISTOGRAM_handover, between(line->received_ns, telemetry->now_ns));
 }
 
-void timeline_timed(struct timeline *const line[], uint32_t count, struct telemetry *telemetry,
-		    uint64_t begun_ns)
+/* Noted of each request that will be looked at again. True: its whole service was this. */
+static bool time_one(struct timeline *one, struct telemetry *telemetry, uint64_t begun_ns,
+		     uint64_t service_ns)
 {
-	uint64_t now_ns = telemetry->now_ns, all_ns = between(begun_ns, now_ns);
-	uint64_t service_ns = all_ns / count;
-	uint32_t whole = 0; /* transactions that began and ended here */
-	uint32_t plain = 0; /* requests executed all at once */
-
-	for (uint32_t i = 0; i < count; i++) {
-		struct timeline *one = line[i];
-
-		if (one->again) {
-			one->service_ns += service_ns;
-			if (!one->parked)
-				telemetry_add(telemetry, HISTOGRAM_service, one->service_ns);
-		} else {
-			plain += !one->parked;
-			one->service_ns = service_ns;
-			one->fetch_ns = 0;
-			if (one->arrival_ns != 0)
-				telemetry_add(telemetry, HISTOGRAM_arrival,
-					      between(one->arrival_ns, begun_ns));
-		}
-		one->executed_ns = now_ns;
-		if (one->ended && one->begin_ns == begun_ns)
-			whole++;
-		else if (one->ended)
-			telemetry_add(telemetry, HISTOGRAM_txn_life,
-				      between(one->begin_ns, now_ns));
+	if (one->again) {
+		one->service_ns += service_ns;
+		if (!one->parked)
+			telemetry_add(telemetry, HISTOGRAM_service, one->service_ns);
+	} else {
+		one->service_ns = service_ns;
+		one->fetch_ns = 0;
+		if (one->arrival_ns != 0)
+			telemetry_add(telemetry, HISTOGRAM_arrival,
+				      between(one->arrival_ns, begun_ns));
 	}
-	if (plain != 0)
-		histogram_add_times(telemetry->histogram[HISTOGRAM_service], service_ns, plain);
-	if (whole != 0)
-		histogram_add_times(telemetry->histogram[HISTOGRAM_txn_life], all_ns, whole);
+	one->executed_ns = telemetry->now_ns;
+	if (one->ended)
+		telemetry_add(telemetry, HISTOGRAM_txn_life,
+			      between(one->begin_ns, telemetry->now_ns));
+	return !one->again && !one->parked;
+}
+
+void timeline_timed(const struct timed *timed, struct telemetry *telemetry)
+{
+	uint64_t all_ns = between(timed->begun_ns, telemetry->now_ns);
+	uint64_t service_ns = all_ns / (timed->count + timed->plain);
+	uint32_t alike = timed->plain;
+
+	for (uint32_t i = 0; i < timed->count; i++)
+		alike += time_one(timed->line[i], telemetry, timed->begun_ns, service_ns);
+	if (alike != 0)
+		histogram_add_times(telemetry->histogram[HISTOGRAM_service], service_ns, alike);
+	if (timed->whole != 0)
+		histogram_add_times(telemetry->histogram[HISTOGRAM_txn_life], all_ns, timed->whole);
+}
+
+void timeline_arrived(const struct timeline *line, struct telemetry *telemetry, uint64_t begun_ns)
+{
+	telemetry_add(telemetry, HISTOGRAM_arrival, between(line->arrival_ns, begun_ns));
 }
 
 void timeline_parked(struct timeline *line, const struct telemetry *telemetry)

@@ -82,9 +82,29 @@ static inline void timeline_refused(struct timeline *line, uint32_t owner)
 	line->owner = owner;
 }
 
-/* These requests, all of them just executed, took from `begun_ns` to telemetry->now_ns together. */
-void timeline_timed(struct timeline *const line[], uint32_t count, struct telemetry *telemetry,
-		    uint64_t begun_ns);
+/* Of a burst, requests that share a look at the clock: one for each would cost as much as a tenth
+ * of what it measures. A request that comes alone is timed alone. */
+#define TIMED_MAX 16
+
+/* What was executed since `begun_ns`, all of it by one worker, and is not timed yet. */
+struct timed {
+	uint64_t begun_ns;
+	uint32_t plain; /* requests that were answered at once, and are forgotten */
+	uint32_t whole; /* of them, such as began a transaction and ended it */
+	uint32_t count; /* requests that go on: parked, or waiting for the log; and some others */
+	struct timeline *line[TIMED_MAX];
+};
+
+/* It was executed all at once, and nothing of it will be asked again. */
+static inline bool timed_is_plain(const struct timed *timed, const struct timeline *line)
+{
+	return !line->parked && !line->again && (!line->ended || line->begin_ns == timed->begun_ns);
+}
+
+/* All of them took from begun_ns to telemetry->now_ns together. There is one at least. */
+void timeline_timed(const struct timed *timed, struct telemetry *telemetry);
+/* The XDP program's time of it is known, and it was executed from begun_ns on. */
+void timeline_arrived(const struct timeline *line, struct telemetry *telemetry, uint64_t begun_ns);
 /* It waits for a value from disk since telemetry->now_ns, and goes on at telemetry->now_ns. */
 void timeline_parked(struct timeline *line, const struct telemetry *telemetry);
 void timeline_again(struct timeline *line, const struct telemetry *telemetry);

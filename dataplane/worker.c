@@ -106,7 +106,7 @@ static void serve_log(struct worker *w, struct now now)
 		node_log_failed(w->config.node, worker_commit_done, w);
 	}
 	/* Executed since, when their values were here: before they are on their way to the disk. */
-	if (w->timed_count != 0 && log_busy(w->config.log))
+	if (w->timed.count != 0 && log_busy(w->config.log))
 		worker_times_end(w);
 	log_submit(w->config.log, now);
 }

@@ -10,10 +10,6 @@
 #include "dataplane/worker.h"
 
 #define WORKER_TX_FRAMES 64
-/* Of a burst, requests that share a look at the clock: one for each costs as much as a tenth of
- * what it measures. A request that comes alone is timed alone. */
-#define WORKER_TIMED	 16
-
 /* A request on its way: its frame, and in the frame's payload its answer. */
 struct slot {
 	struct slot *next;
@@ -48,15 +44,13 @@ struct worker {
 	int log_no_room;
 	uint64_t log_stalled_us;
 	bool worked;
-	bool acks;     /* some answer to be sent has waited for the log */
+	bool noted;    /* of some answer to be sent it will be noted when it was */
 	bool stopping; /* told to stop; since stop_us, when it has looked at the clock again */
 	bool closed;   /* refuses every request */
 	bool quiet;
 	bool drained;
 	struct damage damage;
-	uint32_t timed_count;
-	struct timeline *timed[WORKER_TIMED]; /* executed since begun_ns, not timed yet */
-	uint64_t begun_ns;
+	struct timed timed;
 	uint32_t tx_count;
 	struct frame tx[WORKER_TX_FRAMES];
 	struct slot *tx_slot[WORKER_TX_FRAMES]; /* whose answers these are; NULL: the host's */

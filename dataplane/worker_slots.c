@@ -35,10 +35,12 @@ uint64_t worker_look(struct worker *w)
 /* What was executed since the last time ended at the last look; what comes next begins there. */
 static void time_executed(struct worker *w)
 {
-	if (w->timed_count != 0)
-		timeline_timed(w->timed, w->timed_count, w->telemetry, w->begun_ns);
-	w->timed_count = 0;
-	w->begun_ns = w->telemetry->now_ns;
+	struct timed *timed = &w->timed;
+
+	if (timed->count + timed->plain != 0)
+		timeline_timed(timed, w->telemetry);
+	timed->count = timed->plain = timed->whole = 0;
+	timed->begun_ns = w->telemetry->now_ns;
 }
 
 void worker_times_begin(struct worker *w)
@@ -58,11 +60,20 @@ void worker_times_end(struct worker *w)
 /* Ours are timed some at a time; what others lent, or what is parked, leaves us: at once. */
 static void note_executed(struct worker *w, struct slot *slot, enum node_verdict verdict)
 {
+	bool ours = slot->home == w->config.number;
+	struct timed *timed = &w->timed;
+
 	timeline_executed(&slot->line, w->telemetry, w->config.number, verdict == NODE_FETCH);
-	slot->line.record = w->record;
-	w->timed[w->timed_count++] = &slot->line;
-	if (w->timed_count == WORKER_TIMED || verdict == NODE_FETCH ||
-	    slot->home != w->config.number)
+	if (ours && verdict == NODE_ANSWER && timed_is_plain(timed, &slot->line)) {
+		timed->plain++;
+		timed->whole += slot->line.ended != 0;
+		if (slot->line.arrival_ns != 0)
+			timeline_arrived(&slot->line, w->telemetry, timed->begun_ns);
+	} else {
+		slot->line.record = w->record;
+		timed->line[timed->count++] = &slot->line;
+	}
+	if (timed->count + timed->plain == TIMED_MAX || verdict == NODE_FETCH || !ours)
 		worker_times_end(w);
 	if (verdict == NODE_FETCH)
 		timeline_parked(&slot->line, w->telemetry);
@@ -92,9 +103,8 @@ static void slot_free(struct worker *w, struct slot *slot)
 /* Before the frames are the port's. */
 static void tx_note(struct worker *w)
 {
-	if (w->acks) /* else the last look is good enough */
-		worker_look(w);
-	w->acks = false;
+	worker_look(w);
+	w->noted = false;
 	for (uint32_t i = 0; i < w->tx_count; i++) {
 		const struct slot *slot = w->tx_slot[i];
 
@@ -108,7 +118,7 @@ void worker_tx_flush(struct worker *w)
 {
 	if (w->tx_count == 0)
 		return;
-	if (w->telemetry != NULL)
+	if (w->noted)
 		tx_note(w);
 	w->config.port->ops->tx(w->config.port, w->tx, w->tx_count);
 	for (uint32_t i = 0; i < w->tx_count; i++)
@@ -138,7 +148,7 @@ static void slot_send(struct worker *w, struct slot *slot)
 		port->ops->release(port, &slot->frame);
 	} else {
 		w->counters->answers++;
-		w->acks |= w->telemetry != NULL && slot->line.durable_ns != 0;
+		w->noted |= w->telemetry != NULL && timeline_wants_sent(&slot->line, w->telemetry);
 		tx_push(w, &slot->frame, slot);
 		return;
 	}

@@ -507,10 +507,6 @@ static void execute_ops(struct execution *x)
 	uint16_t status = ABAFT_OK;
 	uint32_t done;
 
-	/* The second read, or a later one, may miss its value: then the results so far are taken
-	 * back. */
-	if (op_reads(&r->op[0]) && reads_from(r, 1))
-		x->answer->telemetry = NULL;
 	if (x->node->fetches->running && !cold_check(x, 0)) {
 		cold_park(x);
 		return;
@@ -619,18 +615,16 @@ static void execute(struct execution *x)
 }
 
 /* A commit that waits counts as OK: tell() in commit.c knows if it was not. */
-static void count_packet(struct telemetry *telemetry, const struct answer *answer,
-			 uint32_t in_bytes)
+static void count_packet(const struct answer *answer, uint32_t in_bytes)
 {
 	const struct abaft_wire_header *header = (const void *)answer->out;
-	struct op_counter *packet = telemetry_op(telemetry, 0);
+	struct op_counter *packet = &answer->telemetry->ops->packet;
 
 	packet->count++;
 	packet->bytes += in_bytes;
 	if (load_le16(header->flags) & ABAFT_FLAG_REFUSED)
 		op_count_error(packet, load_le16(header->status));
-	if (answer->telemetry == NULL)
-		answer_count(answer, telemetry);
+	answer_count(answer);
 }
 
 enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in_bytes,
@@ -666,7 +660,7 @@ enum node_verdict node_execute(struct node *node, const uint8_t *in, uint32_t in
 	if (x.parked)
 		return NODE_FETCH;
 	if (node->telemetry)
-		count_packet(node->telemetry, &answer, in_bytes);
+		count_packet(&answer, in_bytes);
 	*out_bytes = answer_end(&answer);
 	if (!x.waiting)
 		return NODE_ANSWER;
@@ -683,9 +677,10 @@ bool node_refuse(struct node *node, const uint8_t *in, uint32_t in_bytes, uint8_
 		return false;
 	answer_begin(&answer, out, (const void *)in, ABAFT_PACKET_BYTES_MAX, node->store->workers,
 		     0);
+	answer.telemetry = node->telemetry;
 	answer_refuse(&answer, status);
 	if (node->telemetry)
-		count_packet(node->telemetry, &answer, in_bytes);
+		count_packet(&answer, in_bytes);
 	*out_bytes = answer_end(&answer);
 	return true;
 }

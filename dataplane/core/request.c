@@ -196,30 +196,45 @@ void answer_restart(struct answer *a)
 {
 	a->used = HEADER_BYTES;
 	a->results = 0;
+	memset(a->reads, 0, sizeof(a->reads));
 }
 
-static void count_result(struct telemetry *telemetry, uint8_t code, uint16_t status,
-			 uint32_t data_bytes)
+/* E3 of execute.c: after another status than these no operation of the packet is executed, so
+ * nothing is taken back. */
+static void count_result(struct answer *a, uint8_t code, uint16_t status, uint32_t data_bytes)
 {
-	struct op_counter *counter = telemetry_op(telemetry, code);
+	struct op_counter *counter = telemetry_op(a->telemetry, code);
 
-	counter->count++;
-	counter->bytes += data_bytes;
+	if (code == ABAFT_OP_GET || code == ABAFT_OP_GET_PART) {
+		struct answer_reads *reads = &a->reads[code == ABAFT_OP_GET_PART];
+
+		reads->count++;
+		reads->bytes += data_bytes;
+		if (status == ABAFT_NOT_FOUND) {
+			reads->not_found++;
+			return;
+		}
+	} else {
+		counter->count++;
+		counter->bytes += data_bytes;
+	}
 	if (status != ABAFT_OK)
 		op_count_error(counter, status);
 }
 
-void answer_count(const struct answer *a, struct telemetry *telemetry)
+static void count_reads(struct op_counter *counter, const struct answer_reads *reads)
 {
-	const uint8_t *at = a->out + HEADER_BYTES;
+	if (reads->count == 0)
+		return;
+	counter->count += reads->count;
+	counter->bytes += reads->bytes;
+	counter->errors.NOT_FOUND += reads->not_found;
+}
 
-	for (uint32_t i = 0; i < a->results; i++) {
-		const struct abaft_wire_result *result = (const void *)at;
-		uint32_t data_bytes = load_le32(result->data_len);
-
-		count_result(telemetry, result->code, load_le16(result->status), data_bytes);
-		at += RESULT_BYTES + data_bytes;
-	}
+void answer_count(const struct answer *a)
+{
+	count_reads(&a->telemetry->ops->get, &a->reads[0]);
+	count_reads(&a->telemetry->ops->get_part, &a->reads[1]);
 }
 
 uint32_t answer_end(struct answer *a)
@@ -261,6 +276,6 @@ uint8_t *answer_result(struct answer *a, uint8_t code, uint16_t status, uint8_t 
 	a->used += RESULT_BYTES + data_bytes;
 	a->results++;
 	if (a->telemetry)
-		count_result(a->telemetry, code, status, data_bytes);
+		count_result(a, code, status, data_bytes);
 	return (uint8_t *)(result + 1);
 }

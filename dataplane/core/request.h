@@ -59,16 +59,21 @@ struct answer {
 	uint32_t max;
 	uint32_t results;
 	struct telemetry *telemetry; /* counts each result as it is made; NULL: nobody does */
+	/* Reads that are not counted yet: GETs, and parts. Of a request that waits for a value they
+	 * are taken back, and readers must see no count go back. */
+	struct answer_reads {
+		uint32_t count, bytes, not_found;
+	} reads[2];
 };
 
 void answer_begin(struct answer *answer, uint8_t *out, const struct abaft_wire_header *request,
 		  uint32_t max, uint32_t workers, uint64_t instance);
-/* Takes all results back, of which none has been counted: readers see no count go back. */
+/* Takes all results back, which are reads. */
 void answer_restart(struct answer *answer);
 /* Turns it into a refusal as a whole. */
 void answer_refuse(struct answer *answer, uint16_t status);
-/* Counts its results, which were not when they were made. */
-void answer_count(const struct answer *answer, struct telemetry *telemetry);
+/* Counts its reads. There is telemetry. */
+void answer_count(const struct answer *answer);
 /* Writes lengths and counts; returns the bytes of the payload. */
 uint32_t answer_end(struct answer *answer);
 
