@@ -542,7 +542,8 @@ void daemon_faults(struct daemon *d, struct faults_seen *out)
 			out->corrupt += damage.count;
 			out->damage = damage;
 		}
-		out->unread += node_counters(d->nodes[w])->fetches_failed;
+		out->unread += __atomic_load_n(&node_counters(d->nodes[w])->fetches_failed,
+					       __ATOMIC_RELAXED);
 	}
 	out->log_error = workers_log_error(workers, d->workers, &out->no_room);
 	metrics_ready(d->metrics, out->log_error == 0	      ? NULL

@@ -153,12 +153,18 @@ static int pin(struct telemetry_maps *maps, char *why)
 				   ? "; it must lie on a mounted bpf file system (mount -t bpf bpf "
 				     "/sys/fs/bpf)"
 				   : "");
-	maps->pinned = true;
-	bpf_object__for_each_map(map, maps->bpf->obj)
+	bpf_object__for_each_map(map, maps->bpf->obj) /* `node` is the first */
 	{
 		snprintf(path, sizeof(path), "%s/%s", maps->pin_dir, bpf_map__name(map));
-		if (bpf_obj_pin(bpf_map__fd(map), path) < 0)
-			return say(why, -errno, "cannot pin %s: %s", path, strerror(errno));
+		err = bpf_obj_pin(bpf_map__fd(map), path) < 0 ? -errno : 0;
+		if (err == -EEXIST && !maps->pinned)
+			return say(why, -EBUSY,
+				   "another node begins in %s at this moment; give this one "
+				   "another pin-dir",
+				   maps->pin_dir);
+		if (err != 0)
+			return say(why, err, "cannot pin %s: %s", path, strerror(-err));
+		maps->pinned = true;
 	}
 	return 0;
 }

@@ -111,15 +111,17 @@ static void serve_log(struct worker *w, struct now now)
 	log_submit(w->config.log, now);
 }
 
-/* For readers of the maps: what the log counts for itself. */
+/* For readers of the maps: what the log counts for itself. Number by number, as a reader must never
+ * meet one that is half written. */
 static void publish(struct worker *w)
 {
-	struct log_counters *out = w->telemetry->log;
+	uint64_t *to = (uint64_t *)w->telemetry->log;
+	struct log_counters now;
 	struct log_stats stats;
 
 	log_stats(w->config.log, &stats);
 	w->publish_us = w->now_us;
-	*out = (struct log_counters){
+	now = (struct log_counters){
 		.records = stats.records,
 		.record_bytes = stats.record_bytes,
 		.groups = stats.groups,
@@ -134,6 +136,8 @@ static void publish(struct worker *w)
 		.error = (__u64)(w->log_error < 0 ? -w->log_error : 0),
 		.no_room = (__u64)(stats.no_room < 0 ? -stats.no_room : 0),
 	};
+	for (size_t i = 0; i < sizeof(now) / sizeof(*to); i++)
+		ck_pr_store_64(&to[i], ((const uint64_t *)&now)[i]);
 }
 
 static uint64_t pass(struct worker *w, struct now now)

@@ -151,8 +151,10 @@ static bool add_reason(cJSON *list, const struct watch *watch,
 	struct udp_drop drop = added(watch, reason);
 	cJSON *item = cJSON_CreateObject();
 
-	if (!item || !cJSON_AddItemToArray(list, item))
+	if (!item || !cJSON_AddItemToArray(list, item)) {
+		cJSON_Delete(item);
 		return false;
+	}
 	return cJSON_AddStringToObject(item, "reason", reason->name) &&
 	       cJSON_AddNumberToObject(item, "number", reason->number) &&
 	       cJSON_AddNumberToObject(item, "packets", (double)drop.packets) &&
