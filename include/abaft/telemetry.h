@@ -158,7 +158,7 @@
 #define ABAFT_HISTOGRAMS(X)                                                                        \
 	X(arrival,        "ns",      "from the XDP program to the request's execution")            \
 	X(handover,       "ns",      "from the worker that received to the one that owns")         \
-	X(service,        "ns",      "execution of a request, its share of a burst, without waits") \
+	X(service,        "ns",      "execution of a request: its share of a burst, no waits")     \
 	X(txn_life,       "ns",      "from a transaction's first packet to its end")               \
 	X(commit_durable, "ns",      "from a commit's execution to its durability")                \
 	X(durable_ack,    "ns",      "from durability to the acknowledgement's way out")           \
