@@ -7,9 +7,15 @@
  * durable at once. The same worker over the same keys, so that memory lies alike: in turns a round
  * with telemetry and one without, and the ratio of each pair. Prints medians. Whole passes are
  * timed, clock readings and answers' checksums included; the driver and the disk are not.
+ *
+ * The same for being read: telemetry is on in both, and in one round a thread on another core
+ * copies all of it a thousand times a second, where a scrape does so once in some seconds.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +41,7 @@
 #define BURSTS	     256
 #define FRAME_ROOM   2048
 #define UDP_PORT     7400
+#define READ_US	     1000
 
 /* All records are durable when the worker next looks. */
 struct log {
@@ -51,6 +58,8 @@ struct bench {
 	struct handover *handover;
 	struct worker_group group;
 	struct telemetry telemetry;
+	bool reader; /* being read is measured, not being counted */
+	_Atomic bool reading, over;
 	uint64_t random, number;
 	uint32_t keys, burst, given;
 	uint64_t refused;
@@ -254,11 +263,13 @@ static uint64_t run_pass(struct bench *b)
 	return __rdtsc() - begin;
 }
 
-static double run_round(struct bench *b, const struct request_shape *shape, bool on)
+/* A round with what is measured, or without. */
+static double run_round(struct bench *b, const struct request_shape *shape, bool with)
 {
 	uint64_t cycles = 0;
 
-	telemetry_switch(b->worker, b->node, on ? &b->telemetry : NULL);
+	telemetry_switch(b->worker, b->node, with || b->reader ? &b->telemetry : NULL);
+	atomic_store(&b->reading, with && b->reader);
 	for (uint32_t i = 0; i < BURSTS; i++) {
 		for (uint32_t at = 0; at < b->burst; at++)
 			make_frame(b, shape, at, -1);
@@ -288,7 +299,7 @@ static void measure(struct bench *b, const char *what, uint8_t code, uint32_t op
 				      .from = {10, 7, 0, 2},
 				      .to = {10, 7, 0, 1},
 				      .port = UDP_PORT};
-	double on[PAIRS], off[PAIRS], ratio[PAIRS];
+	double with[PAIRS], without[PAIRS], ratio[PAIRS];
 
 	if (!request_shape_make(&shape))
 		exit(1);
@@ -297,14 +308,15 @@ static void measure(struct bench *b, const char *what, uint8_t code, uint32_t op
 	for (uint32_t i = 0; i < PAIRS; i++) {
 		/* Who comes first takes turns as well. */
 		if (i % 2 == 0)
-			on[i] = run_round(b, &shape, true);
-		off[i] = run_round(b, &shape, false);
+			with[i] = run_round(b, &shape, true);
+		without[i] = run_round(b, &shape, false);
 		if (i % 2 == 1)
-			on[i] = run_round(b, &shape, true);
-		ratio[i] = on[i] / off[i];
+			with[i] = run_round(b, &shape, true);
+		ratio[i] = with[i] / without[i];
 	}
-	printf("%-22s burst %2u  on %6.0f  off %6.0f cycles per request  on / off %.3f\n", what,
-	       burst, median(on), median(off), median(ratio));
+	printf("%-22s burst %2u  %s %6.0f  %s %6.0f cycles per request  %s %.3f\n", what, burst,
+	       b->reader ? "read" : "on", median(with), b->reader ? "not" : "off", median(without),
+	       b->reader ? "read / not" : "on / off", median(ratio));
 	fflush(stdout);
 }
 
@@ -330,6 +342,54 @@ static void make_telemetry(struct bench *b)
 					  .slow_ns = 100000000};
 	for (uint32_t h = 0; h < HISTOGRAM_COUNT; h++)
 		b->telemetry.histogram[h] = (struct histogram *)(at + h * bytes);
+}
+
+/* Copies all that a scrape reads, while it is wanted. */
+static void *run_reader(void *arg)
+{
+	static struct {
+		struct worker_counters worker;
+		struct node_counters node;
+		struct op_counters ops;
+		struct slow_txns slow;
+		struct histogram histogram[HISTOGRAM_COUNT];
+	} copy;
+	struct bench *b = arg;
+
+	while (!atomic_load(&b->over)) {
+		if (atomic_load(&b->reading)) {
+			memcpy(&copy.worker, b->telemetry.worker, sizeof(copy.worker));
+			memcpy(&copy.node, b->telemetry.node, sizeof(copy.node));
+			memcpy(&copy.ops, b->telemetry.ops, sizeof(copy.ops));
+			memcpy(&copy.slow, b->telemetry.slow, sizeof(copy.slow));
+			for (uint32_t h = 0; h < HISTOGRAM_COUNT; h++)
+				memcpy(&copy.histogram[h], b->telemetry.histogram[h],
+				       sizeof(copy.histogram[h]));
+		}
+		usleep(READ_US);
+	}
+	return NULL;
+}
+
+/* On any CPU but ours. */
+static pthread_t start_reader(struct bench *b)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	cpu_set_t others;
+
+	CPU_ZERO(&others);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (cpu != sched_getcpu())
+			CPU_SET((size_t)cpu, &others);
+	pthread_attr_init(&attr);
+	pthread_attr_setaffinity_np(&attr, sizeof(others), &others);
+	if (pthread_create(&thread, &attr, run_reader, b) != 0) {
+		fprintf(stderr, "telemetry_bench: needs two CPUs\n");
+		exit(1);
+	}
+	pthread_attr_destroy(&attr);
+	return thread;
 }
 
 static void make_worker(struct bench *b)
@@ -391,6 +451,7 @@ static void load(struct bench *b)
 int main(int argc, char **argv)
 {
 	struct bench *b = &bench;
+	pthread_t reader;
 	uint32_t keys = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : KEYS_DEFAULT;
 
 	b->keys = keys < 8 ? 8 : keys > KEYS_DEFAULT ? KEYS_DEFAULT : keys;
@@ -405,6 +466,12 @@ int main(int argc, char **argv)
 		measure(b, "atomic read of 4 keys", ABAFT_OP_GET, 4, burst);
 		measure(b, "commit of 2 puts", ABAFT_OP_PUT, 2, burst);
 	}
+	reader = start_reader(b);
+	b->reader = true;
+	measure(b, "atomic read of 4 keys", ABAFT_OP_GET, 4, ABAFT_BURST);
+	measure(b, "commit of 2 puts", ABAFT_OP_PUT, 2, ABAFT_BURST);
+	atomic_store(&b->over, true);
+	pthread_join(reader, NULL);
 	if (b->refused != 0 || b->telemetry.node->commits == 0 ||
 	    b->telemetry.histogram[HISTOGRAM_service]->count == 0) {
 		fprintf(stderr, "telemetry_bench: %" PRIu64 " requests were refused\n", b->refused);
