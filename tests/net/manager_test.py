@@ -89,24 +89,31 @@ class Halted:
 
 def watched_by_systemd(tap):
     """WatchdogSec=: signs of life from idle workers, none while one of them hangs"""
-    interval_s = 1.0
+    interval_s = 2.0
     with Manager() as manager:
         environment = {'NOTIFY_SOCKET': manager.path,
                        'WATCHDOG_USEC': str(int(interval_s * 1e6))}
         with Node(workers=2, environment=environment) as node:
             tap.ok(manager.wait(b'READY=1'), 'watchdog: READY=1')
-            times = [0] + manager.signs(4 * interval_s)
-            gaps = [b - a for a, b in zip(times, times[1:])]
-            tap.ok(5 <= len(gaps) <= 9 and max(gaps) < interval_s,
+            times = [0] + manager.signs(3.2 * interval_s)
+            gaps = sorted(b - a for a, b in zip(times, times[1:]))
+            # The machine may hold up one of them; the others show the rule.
+            tap.ok(len(gaps) >= 3 and 0.4 < gaps[len(gaps) // 2] / interval_s < 0.7
+                   and gaps[-2] < interval_s,
                    'watchdog: a sign of life each half interval', times)
             with Halted(node.pid, 'abaft-worker1'):
-                times = manager.signs(3 * interval_s)
+                times = manager.signs(2.5 * interval_s)
                 tap.ok(len(times) <= 1 and max(times, default=0) < interval_s,
                        'watchdog: none while a worker stands still', times)
-                tap.ok('error: worker 1 has made no pass' in node.said(),
-                       'watchdog: it names the worker', node.said())
-                tap.ok('worker 0' not in node.said(), 'watchdog: and no other', node.said())
-            tap.ok(manager.wait(b'WATCHDOG=1', interval_s),
+                said = node.said()
+                tap.ok('error: worker 1 has made no pass' in said,
+                       'watchdog: it names the worker', said)
+                tap.ok(said.count('worker 1 has made no pass') == 1 and 'worker 1 goes' not in said,
+                       'watchdog: once', said)
+                # Only if the machine held it up, and then it went on.
+                others = [said.count(f'worker 0 {it}') for it in ('has made no pass', 'goes on')]
+                tap.ok(others in ([0, 0], [1, 1]), 'watchdog: and no other', said)
+            tap.ok(manager.wait(b'WATCHDOG=1', 2 * interval_s),
                    'watchdog: again when the worker goes on')
             tap.ok('worker 1 goes on' in node.said(), 'watchdog: it says so', node.said())
             tap.equal(node.stop(), 0, 'watchdog: clean stop')
