@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
@@ -17,15 +18,63 @@ from stats import Moved, slow, stats, watched  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 import wire  # noqa: E402
 
-STALL_S = 1.6  # ABAFT_LOG_STALL_MS is less: the log says that it stands
+STALL_S = 2.4  # ABAFT_LOG_STALL_MS is less: the log says that it stands
 LEAST_S = 0.95 * STALL_S  # what was measured may begin a moment later, and buckets are 3 % wide
-ELSEWHERE_S = STALL_S / 4  # the machine may be busy
-TAKEN_S = 0.3  # for which a core is taken; the kernel gives others 5 % of a second
+ELSEWHERE_S = STALL_S / 3  # the machine may be busy
+TAKEN_S = 0.75  # for which a core is taken; the kernel gives others 5 % of a second
+QUICK_S = 0.8 * TAKEN_S
 SETTLE_S = 0.3  # counts of a log are told each 10 ms
 WAIT_S = 10
 COLD_KEYS = 120
 KERNEL_DISK = ('uring_write', 'uring_sync', 'uring_read', 'block_write', 'block_flush',
                'block_read')
+
+
+class Trial:
+    """A case's checks, before they are told: what is asked of times that are to be short, the
+    machine may spoil, and then the case has a second trial."""
+
+    def __init__(self):
+        self.checks = []
+        self.spoilt = self.failed = False
+
+    def ok(self, good, name, *notes):
+        self.checks.append((good, name, notes))
+        self.failed |= not good
+        return bool(good)
+
+    def equal(self, have, want, name):
+        return self.ok(have == want, name, f'have {have!r}', f'want {want!r}')
+
+    def short(self, good, name, *notes):
+        self.checks.append((good, name, notes))
+        self.spoilt |= not good
+
+    def note(self, *notes):
+        self.checks.append((None, None, notes))
+
+    def tell(self, t):
+        for good, name, notes in self.checks:
+            if name is None:
+                t.note(*notes)
+            else:
+                t.ok(good, name, *notes)
+
+
+def tried(t, case, *arguments):
+    """Runs a case, and once more if nothing is wrong with it but that something took long."""
+    for again in (True, False):
+        trial = Trial()
+        try:
+            case(trial, *arguments)
+        except Exception:
+            trial.tell(t)
+            raise
+        if not (again and trial.spoilt and not trial.failed):
+            break
+        t.note(f'{case.__doc__}: once more, as the machine may have been busy:',
+               *(f'{name}: {notes}' for good, name, notes in trial.checks if good is False))
+    trial.tell(t)
 
 
 def cold_value(i):
@@ -53,7 +102,7 @@ def moved_alone(t, what, moved, those):
              f'{name}: {moved.longest_s(name):.3f} s')
     rest = {name: round(moved.longest_s(name), 3) for name in sorted(times - set(those))
             if moved.longest_s(name) >= ELSEWHERE_S}
-    t.equal(rest, {}, f'{what}: no other time moved')
+    t.short(not rest, f'{what}: no other time moved', rest)
 
 
 def one_of(t, what, moved, names):
@@ -74,14 +123,15 @@ def named_slow(t, what, node, txn, phase):
         return
     phases = found[0]['phases_ns']
     rest = {name: ns for name, ns in phases.items() if name != phase and ns >= ELSEWHERE_S * 1e9}
-    t.ok(phases[phase] >= LEAST_S * 1e9 and not rest, f'{what}: it waited in "{phase}"', phases)
+    t.ok(phases[phase] >= LEAST_S * 1e9, f'{what}: it waited in "{phase}"', phases)
+    t.short(not rest, f'{what}: and nowhere else', phases)
     t.equal((found[0]['worker'], found[0]['ended']), (wire.owner(txn, node.workers), True),
             f'{what}: whose it was, and that it ended')
 
 
 def writes(t, disk):
     """A disk that stands while a commit is written"""
-    with Node(workers=2, data_dir=f'{disk.mount}/writes', watch='yes') as node:
+    with Node(workers=2, data_dir=tempfile.mkdtemp(dir=disk.mount), watch='yes') as node:
         peer = node.peer()
         for worker in (0, 1):
             peer.write({b'warm %d' % worker: b'1'}, wire.new_id(worker=worker, workers=2))
@@ -102,8 +152,9 @@ def writes(t, disk):
         time.sleep(SETTLE_S)
         after = stats(node)
         each = [worker['log']['stalled_us'] for worker in during['workers']]
-        t.ok(1e6 <= each[1] <= (STALL_S + 1) * 1e6 and each[0] == 0,
-             'writes: stalled_us told how long the log had stood, while it stood', each)
+        t.ok(each[1] >= 1e6, 'writes: stalled_us told that the log stood, while it stood', each)
+        t.short(each[1] <= (STALL_S + 1) * 1e6 and each[0] == 0,
+                'writes: how long, and that the other did not', each)
         t.equal([worker['log']['stalled_us'] for worker in after['workers']], [0, 0],
                 'writes: and that it went on')
         moved = Moved(before, after, 1)
@@ -120,7 +171,8 @@ def writes(t, disk):
 
 def reads(t, disk):
     """A disk that stands while a cold value is read"""
-    with Node(workers=2, data_dir=f'{disk.mount}/reads', cache='256K', watch='yes') as node:
+    with Node(workers=2, data_dir=tempfile.mkdtemp(dir=disk.mount), cache='256K',
+              watch='yes') as node:
         peer = node.peer()
         with client.Client() as writer:
             for i in range(COLD_KEYS):
@@ -166,6 +218,12 @@ def thief(cpu, *how):
     finally:
         process.kill()
         process.wait()
+
+
+def cpu_ticks(pid):
+    """For how long it has had a CPU."""
+    with open(f'/proc/{pid}/stat') as file:
+        return sum(map(int, file.read().rsplit(')', 1)[1].split()[11:13]))
 
 
 def taken(t, cpus):
@@ -220,10 +278,13 @@ def handed_over(t, cpus):
         quick = stats(node)
         t.equal([Moved(before, quick, w).count('handover') for w in (0, 1)], [0, count],
                 'handed over: what comes by the wrong worker, and nothing else')
-        t.ok(Moved(before, quick, 1).longest_s('handover') < TAKEN_S * 0.8,
-             'handed over: at once while both have their cores')
+        longest_s = Moved(before, quick, 1).longest_s('handover')
+        t.short(longest_s < QUICK_S, 'handed over: at once while both have their cores', longest_s)
+        had = cpu_ticks(other.pid)
         os.kill(other.pid, signal.SIGCONT)
-        time.sleep(0.02)
+        end = time.monotonic() + WAIT_S
+        while cpu_ticks(other.pid) == had and time.monotonic() < end:
+            time.sleep(0.005)
         txn = send(peer, 1, wire.get(b'k'))
         time.sleep(TAKEN_S)
         freeze(other.pid)
@@ -231,13 +292,13 @@ def handed_over(t, cpus):
         t.equal(answer and answer.txn, txn, 'handed over: late is not never')
         time.sleep(SETTLE_S)
         moved = Moved(quick, stats(node), 1)
-        t.ok(moved.longest_s('handover') >= TAKEN_S * 0.8,
+        t.ok(moved.longest_s('handover') >= QUICK_S,
              'handed over: the wait for an owner without a core is in handover',
              f'{moved.longest_s("handover"):.3f} s')
         rest = {name: round(moved.longest_s(name), 3) for name in
                 ('service', 'commit_durable', 'durable_ack', 'log_device', 'engine_call',
-                 'txn_life') if moved.longest_s(name) >= TAKEN_S * 0.8}
-        t.equal(rest, {}, 'handed over: and in no other')
+                 'txn_life') if moved.longest_s(name) >= QUICK_S}
+        t.short(not rest, 'handed over: and in no other', rest)
 
 
 def main():
@@ -251,15 +312,15 @@ def main():
         t.ok(True, f'disks that stand still # SKIP {reason}')
     else:
         with bad_disk.BadDisk() as disk:
-            t.case(writes, disk)
-            t.case(reads, disk)
+            t.case(tried, writes, disk)
+            t.case(tried, reads, disk)
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         t.ok(True, 'cores that are taken # SKIP needs two CPUs')
     else:
         os.sched_setaffinity(0, cpus[:1])  # who asks is not what is measured
         t.case(taken, cpus)
-        t.case(handed_over, cpus)
+        t.case(tried, handed_over, cpus)
     t.done()
 
 
