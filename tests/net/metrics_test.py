@@ -28,6 +28,7 @@ from tap import Tap, skip_all  # noqa: E402
 ABAFT = os.environ.get('ABAFT', f'{nodes.ROOT}/build/tools/abaft')
 WORKERS = 2
 CONNECTIONS_MAX, IDLE_S = 8, 10  # control/metrics.h
+STARTS_MAX = 5
 
 
 def abaft(*arguments, ok=True):
@@ -290,8 +291,11 @@ def a_series(tap, node):
     pin_dir = node.keys['pin_dir']
     with open(f'{node.dir}/series', 'w') as series:
         reader = subprocess.Popen([ABAFT, 'stats', '--pin-dir', pin_dir, '--every', '0.1',
-                                   '--count', '40'], stdout=series, stderr=subprocess.PIPE,
+                                   '--count', '50'], stdout=series, stderr=subprocess.PIPE,
                                   text=True)
+    end = time.monotonic() + 3  # and half a second later it has had some
+    while not os.path.getsize(f'{node.dir}/series') and time.monotonic() < end:
+        time.sleep(0.01)
     time.sleep(0.5)
     first = node.pid
     tap.ok(node.stop() == 0, 'the node stops', node.said())
@@ -304,9 +308,9 @@ def a_series(tap, node):
     pids = [row['node']['pid'] for row in rows]
     tap.ok(pids[0] == first and pids[-1] == node.pid and len(set(pids)) == 2,
            'it begins with the one node and ends with the other', pids)
-    tap.ok(3 < len(rows) < 38, 'in between there was nothing to print', len(rows))
+    tap.ok(3 < len(rows) < 48, 'in between there was nothing to print', len(rows))
     gaps = [b['time'] - a['time'] for a, b in zip(rows, rows[1:])]
-    tap.ok(sorted(gaps)[len(gaps) // 2] < 0.15, 'the interval is kept', gaps)
+    tap.ok(0.05 < sorted(gaps)[len(gaps) // 2] < 0.3, 'the interval is kept', gaps)
     tap.ok('waiting for it' in said and 'the node is back' in said, 'and it said so', said)
 
 
@@ -401,39 +405,48 @@ def without_maps(tap):
         tap.ok(code == 6 and 'telemetry = no' in said, 'stats says what may be the reason', said)
 
 
+def readiness(until, wait_s):
+    """What /readyz says one after the other, until that holds."""
+    said = []
+    end = time.monotonic() + wait_s
+    while time.monotonic() < end and not until(said):
+        try:
+            now = ask('/readyz')[:2]
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.001)
+            continue
+        if said[-1:] != [now]:
+            said.append(now)
+    return said
+
+
 def not_ready(tap):
     """Ready comes last and goes first"""
+    starting, ready, stopping = (503, 'starting\n'), (200, 'ready\n'), (503, 'stopping\n')
     node = Node(start=False, workers=1)
-    starting = []
-
-    def look():
-        end = time.monotonic() + nodes.READY_S
-        while time.monotonic() < end and starting[-1:] != [(200, 'ready\n')]:
-            try:
-                starting.append(ask('/readyz')[:2])
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.001)
-
-    thread = threading.Thread(target=look)  # not the one that starts it: it dies with its parent
-    thread.start()
-    node.start()
-    thread.join()
-    tap.ok(starting[0] == (503, 'starting\n') and set(starting[:-1]) == {starting[0]} and
-           starting[-1] == (200, 'ready\n'), 'not ready while it starts, and then ready',
-           starting[0], set(starting))
+    for start in range(STARTS_MAX):  # who looks may be held up for all of a start
+        if start:
+            node.stop()
+        seen = []
+        thread = threading.Thread(target=lambda: seen.extend(
+            readiness(lambda said: said[-1:] == [ready], nodes.READY_S)))
+        thread.start()  # not the one that starts it: it dies with its parent
+        node.start()
+        thread.join()
+        if seen != [ready]:
+            break
+    tap.equal(seen, [starting, ready], 'not ready while it starts, and then ready')
     with client.Client() as c:
         for i in range(20):
             c.write({b'k%d' % i: b'x' * 100})
-    seen = set()
+    peer = node.peer()
+    answer = peer.ask(wire.new_id(), wire.get(b'k1', 200))  # it stays open, and is waited for
+    tap.equal(answer.codes, [wire.OK], 'a transaction is open')
     node.process.send_signal(15)
-    end = time.monotonic() + 5
-    while time.monotonic() < end and node.alive():
-        try:
-            seen.add(ask('/readyz')[:2])
-        except (OSError, http.client.HTTPException):
-            pass
-    tap.ok(seen <= {(200, 'ready\n'), (503, 'stopping\n')}, 'ready, or stopping and not ready',
-           seen)
+    seen = readiness(lambda said: not node.alive(), 10)
+    tap.ok(seen in ([stopping], [ready, stopping]), 'not ready while it stops', seen)
+    tap.ok(not node.alive(), 'and then it is gone')
+    peer.close()
     node.close()
 
 
