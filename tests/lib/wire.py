@@ -20,6 +20,7 @@ OWN, REPEAT = 1, 2
 PACKET_BYTES_MAX = 1440
 VALUE_BYTES_MAX = 1 << 20
 PART_BYTES = 256
+ASK_S = 10
 HEADER = struct.Struct('<4sBBHHHHHQ16sHHIQII16s')
 OP = struct.Struct('<BBHIII')
 RESULT = struct.Struct('<BBHIIIQI4x')
@@ -136,14 +137,16 @@ class Peer:
                 return answer
 
     def ask(self, txn, *ops, **fields):
-        """A request that may be lost and is sent again, as a client would."""
+        """A request that may be lost and is sent again, as a client would; a disk may be slow."""
         packet = request(txn, ops, **fields)
-        for _ in range(20):
+        codes, end = None, time.monotonic() + ASK_S
+        while time.monotonic() < end:
             answer = self.call(packet, 0.5)
-            if answer is not None and answer.codes not in ([IN_PROGRESS], [BUSY]):
+            codes = answer and answer.codes
+            if answer is not None and codes not in ([IN_PROGRESS], [BUSY]):
                 return answer
             time.sleep(0.01)
-        raise TimeoutError('the node does not answer')
+        raise TimeoutError(f'the node does not answer, but {codes}')
 
     def info(self, worker=0):
         """The worker's facts and counters, numbers as int."""
