@@ -66,7 +66,8 @@ def steer(tap, build):
 
 def telemetry(tap, build):
     """What telemetry costs, in the worker and in a node"""
-    runs(tap, 'telemetry_bench', ('atomic read of 4 keys', 'commit of 2 puts', 'on / off ', 'read / not '),
+    runs(tap, 'telemetry_bench',
+         ('atomic read of 4 keys', 'commit of 2 puts', 'on / off ', 'read / not '),
          f'{build}/bench/telemetry_bench', '4096')
     runs(tap, 'telemetry', ('machine: ', 'without telemetry', 'with maps: ', 'and watchers: '),
          f'{HERE}/telemetry', build, '--smoke')
