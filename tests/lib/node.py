@@ -31,6 +31,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wire  # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+# Unpacked by tools/setup, for tests alone.
+os.environ['PATH'] += ':/var/cache/abaft/prometheus/usr/bin'
 SUPPRESSIONS = f'{ROOT}/tests/lsan.supp'  # only a build with sanitizers reads it
 READY_S = 30
 STOP_S = 20

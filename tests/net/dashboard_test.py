@@ -67,7 +67,7 @@ def the_file(tap):
 def promtool_parses(tap, dashboard):
     """Each expression, as a recording rule"""
     if shutil.which('promtool') is None:
-        tap.note('promtool is not installed (package prometheus): expressions are not parsed')
+        tap.note('promtool is not there (tools/setup unpacks it): expressions are not parsed')
         return
     rules = [{'record': f'dashboard:{i}', 'expr': text}
              for i, (_, text) in enumerate(expressions(dashboard))]
@@ -177,7 +177,7 @@ def work():
 def prometheus_answers(tap, dashboard, missing):
     """What the panels would show"""
     if shutil.which('prometheus') is None:
-        tap.note('prometheus is not installed: expressions are not evaluated')
+        tap.note('prometheus is not there (tools/setup unpacks it): expressions are not evaluated')
         return
     server = Prometheus()
     try:

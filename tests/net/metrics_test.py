@@ -227,7 +227,7 @@ def histograms_agree(tap, node, json_, page):
 def promtool_is_content(tap):
     """promtool accepts the page of a real node"""
     if shutil.which('promtool') is None:
-        tap.note('promtool is not installed (package prometheus): not asked')
+        tap.note('promtool is not there (tools/setup unpacks it): not asked')
         return
     done = subprocess.run(['promtool', 'check', 'metrics'], input=ask()[1], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)

@@ -481,7 +481,7 @@ def prometheus(t, page, node, load):
                  node.keys['pin_dir'])) and name != 'abaft_op_errors_total'}, set(),
             'the node has what the rules ask for')
     if not shutil.which('promtool'):
-        t.note('not checked by promtool: it is not installed (package prometheus)')
+        t.note('not checked by promtool: it is not there (tools/setup unpacks it)')
         return
     for kind, text in blocks.items():
         path = f'{node.dir}/{kind}.yml'
