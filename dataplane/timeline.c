@@ -89,8 +89,8 @@ void timeline_settled(struct timeline *line, struct telemetry *telemetry, uint64
 		return;
 	line->begin_ns = telemetry->begin_ns;
 	line->ended = telemetry->ended;
-	telemetry_add(telemetry, HISTOGRAM_commit_durable, between(line->executed_ns, durable_ns));
-	telemetry_add(telemetry, HISTOGRAM_txn_life, between(line->begin_ns, durable_ns));
+	telemetry_add_run(telemetry, RUN_COMMIT_DURABLE, between(line->executed_ns, durable_ns));
+	telemetry_add_run(telemetry, RUN_TXN_LIFE, between(line->begin_ns, durable_ns));
 }
 
 static void fill_phases(struct slow_phases *phase, const struct timeline *line, uint64_t sent_ns)
@@ -157,8 +157,8 @@ void timeline_sent(const struct timeline *line, struct telemetry *telemetry, con
 		   uint32_t answer_bytes, uint64_t unix_us)
 {
 	if (line->durable_ns != 0)
-		telemetry_add(telemetry, HISTOGRAM_durable_ack,
-			      between(line->durable_ns, telemetry->now_ns));
+		telemetry_add_run(telemetry, RUN_DURABLE_ACK,
+				  between(line->durable_ns, telemetry->now_ns));
 	if (timeline_is_slow(line, telemetry))
 		note_slow(line, telemetry, answer, answer_bytes, unix_us);
 	if (line->ended)

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <abaft/limits.h>
+
 #include "dataplane/core/probe.h"
 #include "dataplane/core/telemetry.h"
 
@@ -46,19 +48,19 @@ struct timeline {
 static inline void timeline_received(struct timeline *line, uint64_t now_ns, uint64_t arrival_ns,
 				     uint32_t request_bytes)
 {
-	/* The pass began a moment before the frame came, perhaps. What is older than that, or much
-	 * younger, is another boot's, or nonsense. */
-	uint64_t seen_ns = arrival_ns < now_ns ? arrival_ns : now_ns;
-	bool known = now_ns - seen_ns < UINT64_C(60000000000) &&
-		     arrival_ns - seen_ns < UINT64_C(1000000000);
-
-	line->arrival_ns = known ? seen_ns : 0;
 	line->received_ns = now_ns;
+	line->arrival_ns = 0;
 	line->executed_ns = 0;
 	line->durable_ns = 0;
 	line->answered_ns = 0;
 	line->again = false;
 	line->request_bytes = request_bytes;
+	/* The pass began a moment before the frame came, perhaps. What is older than that, or much
+	 * younger, is another boot's, or nonsense. */
+	if (arrival_ns > now_ns)
+		line->arrival_ns = arrival_ns - now_ns < UINT64_C(1000000000) ? now_ns : 0;
+	else if (arrival_ns != 0 && now_ns - arrival_ns < UINT64_C(60000000000))
+		line->arrival_ns = arrival_ns;
 }
 
 /* It was borrowed from the worker that received it. */
@@ -82,9 +84,9 @@ static inline void timeline_refused(struct timeline *line, uint32_t owner)
 	line->owner = owner;
 }
 
-/* Of a burst, requests that share a look at the clock: one for each would cost as much as a tenth
- * of what it measures. A request that comes alone is timed alone. */
-#define TIMED_MAX 16
+/* Requests of a pass share a look at the clock, up to a burst of them: one for each would cost as
+ * much as a tenth of what it measures. A request that comes alone is timed alone. */
+#define TIMED_MAX ABAFT_BURST
 
 /* What was executed since `begun_ns`, all of it by one worker, and is not timed yet. */
 struct timed {

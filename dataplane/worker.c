@@ -92,6 +92,8 @@ static void serve_log(struct worker *w, struct now now)
 			w->durable_ns = w->telemetry->now_ns;
 		w->worked = true;
 		node_durable(w->config.node, durable, worker_commit_done, w);
+		if (w->telemetry != NULL)
+			telemetry_runs_end(w->telemetry);
 	}
 	serve_reads(w);
 	if (w->config.post != NULL && post_serve(w->config.post, w->config.node, w->config.log))

@@ -57,12 +57,14 @@ void worker_times_end(struct worker *w)
 		time_executed(w);
 }
 
-/* Ours are timed some at a time; what others lent, or what is parked, leaves us: at once. */
+/* Ours are timed a pass at a time; what others lent, or what is parked, leaves us: at once. */
 static void note_executed(struct worker *w, struct slot *slot, enum node_verdict verdict)
 {
 	bool ours = slot->home == w->config.number;
 	struct timed *timed = &w->timed;
 
+	if (timed->count + timed->plain == TIMED_MAX)
+		worker_times_end(w);
 	timeline_executed(&slot->line, w->telemetry, w->config.number, verdict == NODE_FETCH);
 	if (ours && verdict == NODE_ANSWER && timed_is_plain(timed, &slot->line)) {
 		timed->plain++;
@@ -73,7 +75,7 @@ static void note_executed(struct worker *w, struct slot *slot, enum node_verdict
 		slot->line.record = w->record;
 		timed->line[timed->count++] = &slot->line;
 	}
-	if (timed->count + timed->plain == TIMED_MAX || verdict == NODE_FETCH || !ours)
+	if (verdict == NODE_FETCH || !ours)
 		worker_times_end(w);
 	if (verdict == NODE_FETCH)
 		timeline_parked(&slot->line, w->telemetry);
@@ -112,6 +114,7 @@ static void tx_note(struct worker *w)
 			timeline_sent(&slot->line, w->telemetry, slot_payload(slot),
 				      slot->answer_bytes, w->unix_us);
 	}
+	telemetry_runs_end(w->telemetry);
 }
 
 void worker_tx_flush(struct worker *w)
@@ -345,8 +348,6 @@ void worker_receive(struct worker *w)
 	for (unsigned int i = 0; i < requests; i++)
 		node_ahead(w->config.node, slot_payload(burst[i]), burst[i]->view.payload_len);
 	node_ahead_run(w->config.node);
-	if (requests > 1) /* what was loaded for all is not the first ones' service */
-		worker_times_end(w);
 	for (unsigned int i = 0; i < requests; i++)
 		slot_route(w, burst[i]);
 }

@@ -15,6 +15,13 @@
 
 #include <abaft/telemetry.h>
 
+/* Numbers that come alike many times in a row, as those of a group commit do: a run of them is
+ * counted once. telemetry_runs_end() before a reader is to find all of them. */
+enum telemetry_run_name { RUN_COMMIT_DURABLE, RUN_TXN_LIFE, RUN_DURABLE_ACK, RUN_COUNT };
+struct telemetry_run {
+	uint64_t number, times;
+};
+
 struct telemetry {
 	struct worker_counters *worker;
 	struct node_counters *node;
@@ -31,7 +38,36 @@ struct telemetry {
 	uint64_t begin_ns;
 	uint8_t ended;
 	uint64_t slow_ns; /* slow->threshold_ns */
+	struct telemetry_run run[RUN_COUNT];
 };
+
+static inline void telemetry_run_end(struct telemetry *telemetry, enum telemetry_run_name name)
+{
+	static const enum histogram_name of[RUN_COUNT] = {
+		HISTOGRAM_commit_durable, HISTOGRAM_txn_life, HISTOGRAM_durable_ack};
+	struct telemetry_run *run = &telemetry->run[name];
+
+	if (run->times != 0)
+		histogram_add_times(telemetry->histogram[of[name]], run->number, run->times);
+	run->times = 0;
+}
+
+static inline void telemetry_add_run(struct telemetry *telemetry, enum telemetry_run_name name,
+				     uint64_t number)
+{
+	struct telemetry_run *run = &telemetry->run[name];
+
+	if (run->number != number)
+		telemetry_run_end(telemetry, name);
+	run->number = number;
+	run->times++;
+}
+
+static inline void telemetry_runs_end(struct telemetry *telemetry)
+{
+	for (int name = 0; name < RUN_COUNT; name++)
+		telemetry_run_end(telemetry, (enum telemetry_run_name)name);
+}
 
 /* The counter of a wire operation; 0: of packets. */
 static inline struct op_counter *telemetry_op(struct telemetry *telemetry, uint8_t code)
