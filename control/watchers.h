@@ -3,11 +3,12 @@
  * watchers.h - BPF programs that watch the kernel's side of the workers: what io_uring and the
  * block device take for their logs, who keeps their threads from running, softirqs on their CPUs.
  *
- * control/telemetry.c starts them when the workers' thread ids are in the map `worker_threads`, and
- * stops them at the end. Each is optional: where the kernel lacks what one needs, one line says
- * what is not measured and why, and the rest goes on; nothing here ever fails the daemon. Touches:
- * tracepoints, through links of this process alone, so that the kernel takes the programs off when
- * it dies; and pins under pin_dir, which stay readable then. Main thread only.
+ * The daemon starts them, once it is ready, when the workers' thread ids are in the map
+ * `worker_threads`, and stops them at the end. Each is optional: where the kernel lacks what one
+ * needs, one line says what is not measured and why, and the rest goes on; nothing here ever fails
+ * the daemon. Touches: tracepoints, through links of this process alone, so that the kernel takes
+ * the programs off when it dies; and pins under pin_dir, which stay readable then. Main thread
+ * only.
  *
  * Each watcher pins its maps by their names (include/abaft/telemetry.h); a map that is not pinned
  * is one whose watcher does not run:
