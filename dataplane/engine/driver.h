@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * driver.h - one kind of storage, as the service thread (service.c) sees it. All calls are that
+ * thread's. A driver does one try of an operation; retries, deadlines over all tries and the
+ * comparison that N2 needs are the service's.
+ *
+ * D1. begin() never blocks and may end the operation before it returns. What cannot be sent yet
+ *     waits inside the driver, bounded by what the service hands out (ENGINE_OPEN_MAX).
+ * D2. end() is called exactly once for each begin(), with every item's `result` set, at
+ *     own.try_until_us at the latest (-ETIMEDOUT).
+ * D3. An operation that ends well in part (half a batch) ends with the first error; items that are
+ *     done have result 0 and are not sent again by the next try.
+ * D4. Nothing secret stands in `why`, ever.
+ */
+#ifndef ABAFT_ENGINE_DRIVER_H
+#define ABAFT_ENGINE_DRIVER_H
+
+#include "dataplane/engine/engine.h"
+
+/* Operations that a driver holds at most. */
+#define ENGINE_OPEN_MAX 1024
+
+struct engine_driver;
+
+struct engine_driver_ops {
+	void (*begin)(struct engine_driver *driver, struct engine_op *op);
+	/* Does what is ready; waits for at most timeout_ms (-1: for ever), but not once `wake_fd`
+	 * is readable. */
+	void (*run)(struct engine_driver *driver, int wake_fd, int timeout_ms);
+	/* Ends all it has with -ECANCELED first. */
+	void (*destroy)(struct engine_driver *driver);
+};
+
+struct engine_driver {
+	const struct engine_driver_ops *ops;
+	struct engine_caps caps;
+	struct engine_counters *counters; /* round_trips, get_bytes, put_bytes are the driver's */
+	/* Set by the service before the first begin(). */
+	void (*end)(void *arg, struct engine_op *op, int result);
+	void *end_arg;
+	char why[ENGINE_WHY_BYTES]; /* of the last error, a sentence */
+};
+
+/* A parsed engine_config.url. */
+struct engine_url {
+	char scheme[16];
+	char host[128];			  /* of the server; of s3 and dynamodb: bucket or table */
+	uint16_t port;			  /* 0: none was given */
+	char prefix[ENGINE_PREFIX_BYTES]; /* [A-Za-z0-9._/-], no / at its ends; "" */
+	char endpoint[256];		  /* http://… or https://… */
+	char region[64];		  /* default us-east-1 */
+	char options[512];		  /* memory: all behind the ? */
+};
+
+struct engine_credentials {
+	char user[128];
+	char password[256];
+	char access_key[128];
+	char secret_key[256];
+	char session_token[2048];
+	char ca_file[256]; /* of TLS; "": the system's */
+};
+
+/* Each makes its driver; none connects yet. 0, -EINVAL or -ENOMEM, with a sentence. */
+int redis_driver_create(struct engine_driver **out, const struct engine_url *url,
+			const struct engine_credentials *credentials,
+			const struct engine_config *config, char *why)
+	__attribute__((warn_unused_result));
+int s3_driver_create(struct engine_driver **out, const struct engine_url *url,
+		     const struct engine_credentials *credentials,
+		     const struct engine_config *config, char *why)
+	__attribute__((warn_unused_result));
+int dynamodb_driver_create(struct engine_driver **out, const struct engine_url *url,
+			   const struct engine_credentials *credentials,
+			   const struct engine_config *config, char *why)
+	__attribute__((warn_unused_result));
+int memory_driver_create(struct engine_driver **out, const struct engine_url *url,
+			 const struct engine_credentials *credentials,
+			 const struct engine_config *config, char *why)
+	__attribute__((warn_unused_result));
+
+#endif
