@@ -26,6 +26,8 @@ PACKAGE_OF = {
     'libxxhash': 'libxxhash-dev', 'cmocka': 'libcmocka-dev', 'libelf': 'libelf-dev',
     'zlib': 'zlib1g-dev', 'libsystemd': 'libsystemd-dev', 'threads': 'gcc',
     'ncurses': 'libncurses-dev', 'libmicrohttpd': 'libmicrohttpd-dev',
+    'hiredis': 'libhiredis-dev', 'libcurl': 'libcurl4-openssl-dev', 'openssl': 'libssl-dev',
+    'expat': 'libexpat1-dev', 'redis-server': 'redis-server',
     'bpftool': 'bpftool', 'clang-14': 'clang-14', 'clang': 'clang-14', 'llvm-strip-14': 'llvm-14',
     'python3': 'python3', 'bash': None, 'sh': None,
 }

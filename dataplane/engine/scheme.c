@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scheme.c - the table of schemes.
+ */
+#include "dataplane/engine/scheme.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A row without create() is a driver that is not built in yet. */
+static const struct engine_scheme schemes[] = {
+	{"redis", ENGINE_FORM_SERVER, NULL},	/* redis_driver_create */
+	{"rediss", ENGINE_FORM_SERVER, NULL},	/* redis_driver_create */
+	{"s3", ENGINE_FORM_BEHIND, NULL},	/* s3_driver_create */
+	{"dynamodb", ENGINE_FORM_BEHIND, NULL}, /* dynamodb_driver_create */
+	{"memory", ENGINE_FORM_OPTIONS, NULL},	/* memory_driver_create */
+};
+
+#define SCHEMES (sizeof(schemes) / sizeof(schemes[0]))
+
+const struct engine_scheme *engine_scheme_find(const char *name)
+{
+	for (size_t i = 0; i < SCHEMES; i++)
+		if (strcmp(schemes[i].name, name) == 0)
+			return &schemes[i];
+	return NULL;
+}
+
+void engine_scheme_names(char *to, size_t bytes)
+{
+	size_t used = 0;
+
+	to[0] = '\0';
+	for (size_t i = 0; i < SCHEMES && used < bytes; i++)
+		used += (size_t)snprintf(to + used, bytes - used, "%s%s", i > 0 ? ", " : "",
+					 schemes[i].name);
+}
+
+int engine_driver_create(struct engine_driver **out, const struct engine_url *url,
+			 const struct engine_credentials *credentials,
+			 const struct engine_config *config, char *why)
+{
+	const struct engine_scheme *scheme = engine_scheme_find(url->scheme);
+
+	if (scheme == NULL || scheme->create == NULL) {
+		snprintf(why, ENGINE_WHY_BYTES, "%s: this abaft is built without that engine",
+			 url->scheme);
+		return -EINVAL;
+	}
+	return scheme->create(out, url, credentials, config, why);
+}
