@@ -9,8 +9,16 @@
  * D2. end() is called exactly once for each begin(), with every item's `result` set, at
  *     own.try_until_us at the latest (-ETIMEDOUT).
  * D3. An operation that ends well in part (half a batch) ends with the first error; items that are
- *     done have result 0 and are not sent again by the next try.
+ *     done have result 0 and are not sent again by the next try: begin() sends those alone whose
+ *     result is -EINPROGRESS, which the service set. At end() no item's is.
  * D4. Nothing secret stands in `why`, ever.
+ * D5. A try ends in what engine.h says, or in one of these two, which no caller gets to see:
+ *	-EBUSY	   the storage is asked too much; the next try waits longer
+ *	-ENOTCONN  no connection, or it was lost; a PUT may have been done or not
+ *     The service counts these and all others of engine_counters but the driver's own three.
+ * D6. PUT_NEW says -EEXIST whenever something stands under the name. Whose it is the service finds
+ *     out, by a GET (N2) whose op->own.parent is the PUT_NEW.
+ * D7. run() comes back soon after it has ended something, so that what waits can begin.
  */
 #ifndef ABAFT_ENGINE_DRIVER_H
 #define ABAFT_ENGINE_DRIVER_H
@@ -41,13 +49,19 @@ struct engine_driver {
 	char why[ENGINE_WHY_BYTES]; /* of the last error, a sentence */
 };
 
+/* The only way to count: others read meanwhile. The service's thread. */
+static inline void engine_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 /* A parsed engine_config.url. */
 struct engine_url {
 	char scheme[16];
-	char host[128];			  /* of the server; of s3 and dynamodb: bucket or table */
-	uint16_t port;			  /* 0: none was given */
+	char host[128]; /* of the server; bucket of s3, table of dynamodb, name of memory */
+	uint16_t port;	/* 0: none was given */
 	char prefix[ENGINE_PREFIX_BYTES]; /* [A-Za-z0-9._/-], no / at its ends; "" */
-	char endpoint[256];		  /* http://… or https://… */
+	char endpoint[256];		  /* http://HOST[:PORT] or https://…, no / behind it */
 	char region[64];		  /* default us-east-1 */
 	char options[512];		  /* memory: all behind the ? */
 };
