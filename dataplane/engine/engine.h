@@ -167,7 +167,7 @@ struct engine_config {
 	 * No user, no password: those come from `credentials` or the environment.
 	 */
 	const char *url;
-	const char *credentials; /* file (engine_credentials.h), or NULL or "" */
+	const char *credentials; /* file (credentials.h), or NULL or "" */
 	uint32_t try_ms;	 /* of one try; 0: 10000 */
 	uint32_t connections;	 /* at most, to each server; 0: a good number */
 	uint64_t seed;		 /* random: pauses between tries */
