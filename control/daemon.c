@@ -141,7 +141,7 @@ static int start_nodes(struct daemon *d, char *why)
 				     .keys_max = config->keys,
 				     .memory_bytes = config->memory_bytes,
 				     .cache_bytes = config->cache_bytes,
-				     .logs = storage_logs(config, &d->datadir),
+				     .logs = storage_logs(config, &d->devices),
 				     .seed = random_u64(),
 				     .map = config->huge_pages ? huge_map : huge_ask_map,
 				     .unmap = huge_unmap};
@@ -403,10 +403,8 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	/* DPDK pins the main thread; workers must not inherit that. */
 	sched_getaffinity(0, sizeof(d->allowed), &d->allowed);
 	err = read_port(d, why);
-	if (err == 0) {
-		err = datadir_open(&d->datadir, config->data_dir, why, DAEMON_WHY_BYTES);
-		d->datadir_open = err == 0;
-	}
+	if (err == 0)
+		err = devices_open(&d->devices, config, why);
 	if (err == 0)
 		err = start_eal(d, why);
 	if (err == 0)
@@ -418,7 +416,7 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	for (uint32_t w = 0; w < d->workers; w++)
 		d->storage.telemetry[w] = telemetry_of(&d->telemetry, w);
 	if (err == 0)
-		err = storage_open(&d->storage, config, report, &d->datadir, d->store, d->nodes,
+		err = storage_open(&d->storage, config, report, &d->devices, d->store, d->nodes,
 				   why);
 	if (err == 0)
 		err = start_port(d, why);
@@ -506,8 +504,8 @@ int daemon_stop(struct daemon *d)
 	if (!dead) /* else the log's memory is still in use */
 		telemetry_close(&d->telemetry);
 	/* Threads of a dead disk go with the process, and until then nobody else may come. */
-	if (d->datadir_open && !dead)
-		datadir_close(&d->datadir);
+	if (!dead)
+		devices_close(&d->devices);
 	if (d->eal)
 		port_eal_stop();
 	return err;

@@ -2,9 +2,8 @@
 /*
  * daemon.h - everything a node consists of, started in order and taken down in reverse.
  *
- *	EAL - data directory (lock) - telemetry - store and nodes - shelf, restart, logs (storage.h)
- *- steering
- *- port - hand-over rings - workers - their threads - keeper
+ *	devices - EAL - telemetry - store and nodes - shelf, restart, logs (storage.h) - steering -
+ *	port - hand-over rings - workers - their threads - keeper
  *
  * A stop takes them down in reverse, but for the keeper: when workers have ended it writes a last
  * checkpoint, if anything was committed, so that the next start has no log to read.
@@ -23,6 +22,7 @@
 #include <abaft/limits.h>
 
 #include "control/config.h"
+#include "control/devices.h"
 #include "control/faults.h"
 #include "control/metrics.h"
 #include "control/report.h"
@@ -30,7 +30,6 @@
 #include "control/storage.h"
 #include "control/telemetry.h"
 #include "control/watchers.h"
-#include "dataplane/log/datadir.h"
 #include "dataplane/net/host.h"
 #include "dataplane/net/port_dpdk.h"
 #include "dataplane/net/steer_port.h"
@@ -54,7 +53,7 @@ struct daemon {
 	const struct report *report;
 	uint32_t workers;
 	struct port_spec spec;
-	struct datadir datadir;
+	struct devices devices;
 	struct store *store;
 	struct node *nodes[ABAFT_WORKERS_MAX];
 	struct storage storage;
@@ -70,7 +69,7 @@ struct daemon {
 	struct metrics *metrics;	    /* NULL: not served */
 	struct watchers watchers;
 	cpu_set_t allowed; /* CPUs of the process, before DPDK pinned the main thread */
-	bool eal, datadir_open, steered;
+	bool eal, steered;
 };
 
 /* 0, or negative errno with a sentence in why[DAEMON_WHY_BYTES]; call daemon_stop() then too. */

@@ -3,27 +3,26 @@
 #include "control/storage.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "control/devices.h"
 #include "control/forecast.h"
 #include "control/open_files.h"
 #include "dataplane/core/node.h"
 #include "dataplane/core/store.h"
-#include "dataplane/log/datadir.h"
 #include "dataplane/log/filedev.h"
 #include "dataplane/log/log.h"
+#include "dataplane/log/logdev.h"
+#include "dataplane/log/recover.h"
 #include "dataplane/log/shelf.h"
 #include "dataplane/post.h"
 #include "dataplane/restart.h"
 
-#define HOLD_FILE  "backup"
 /* Of the kept log one segment is made ahead, not two: it is filled as cleaning needs it. */
 #define KEPT_AHEAD 1
 /* How often the last checkpoint's questions are answered. */
@@ -42,7 +41,7 @@ static struct log_config log_config_of(const struct storage *storage, uint32_t n
 	const struct config *config = storage->config;
 	bool kept = number == ABAFT_LOG_KEPT;
 	struct log_config log = {
-		.dir = config->data_dir,
+		.dir = storage->devices->place,
 		.number = number,
 		.segment_bytes = config->segment_bytes,
 		.segments_ahead = kept ? KEPT_AHEAD : 0,
@@ -53,7 +52,7 @@ static struct log_config log_config_of(const struct storage *storage, uint32_t n
 		.closed = kept ? !config_keeps(config) : number >= storage->workers,
 	};
 
-	memcpy(log.node_id, storage->node_id, sizeof(log.node_id));
+	memcpy(log.node_id, storage->devices->node_id, sizeof(log.node_id));
 	return log;
 }
 
@@ -80,33 +79,38 @@ static int recover_log(void *arg, uint32_t number, const struct log_mark *mark, 
 {
 	struct counted counted = {.storage = arg, .fn = fn, .fn_arg = fn_arg};
 	struct log_config config = log_config_of(arg, number);
-	int err = log_recover(&config, mark, count_record, &counted, tail, why, why_bytes);
+	struct logdev *dev = NULL;
+	int err = devices_log(counted.storage->devices, number, false, &dev, why, why_bytes);
 
+	if (err == 0 || err == -ENOENT)
+		err = log_recover_on(dev, &config, mark, count_record, &counted, tail, why,
+				     why_bytes);
 	__atomic_fetch_add(&counted.storage->recovered.log_bytes, counted.bytes, __ATOMIC_RELAXED);
 	/* A log whose first segment was not made yet when the node died. */
 	return err == -ENOENT && mark == NULL ? 0 : err;
 }
 
-static int run_restart(struct storage *storage, struct restart *restart, const struct datadir *dir,
-		       struct node *nodes[], char *why)
+static int run_restart(struct storage *storage, struct restart *restart, struct node *nodes[],
+		       char *why)
 {
+	const struct devices *devices = storage->devices;
 	struct restart_source source = {
 		.checkpoints = storage->checkpoints,
-		.logs_count = dir->logs_count,
+		.logs_count = devices->logs_count,
 		.recover = recover_log,
 		.arg = storage,
 		.threads = true,
 	};
 	int err;
 
-	memcpy(source.node_id, dir->node_id, sizeof(source.node_id));
-	memcpy(source.logs, dir->logs, dir->logs_count * sizeof(source.logs[0]));
+	memcpy(source.node_id, devices->node_id, sizeof(source.node_id));
+	memcpy(source.logs, devices->logs, devices->logs_count * sizeof(source.logs[0]));
 	err = restart_run(restart, &source, nodes, storage->workers, why);
 	storage->found = restart->found;
 	storage->recovered.checkpoint = restart->found.newest.number;
 	storage->recovered.checkpoint_bytes = restart->found.newest_stats.bytes;
 	storage->recovered.records = restart->records + restart->kept_records;
-	storage->recovered.logs = dir->logs_count;
+	storage->recovered.logs = devices->logs_count;
 	storage->recovered.us = restart->elapsed_us;
 	if (err == 0 && restart->note[0] != '\0')
 		report(storage->report, REPORT_WARNING,
@@ -116,25 +120,33 @@ static int run_restart(struct storage *storage, struct restart *restart, const s
 	return err;
 }
 
-/* Those of workers and those that were found; the kept log if there will be a keeper. */
-static int open_logs(struct storage *storage, struct restart *restart, const struct datadir *dir,
-		     char *why)
+static int open_log(struct storage *storage, uint32_t number, const struct log_tail *tail,
+		    char *why)
 {
+	struct log_config config = log_config_of(storage, number);
+	struct logdev *dev;
+	int err = devices_log(storage->devices, number, true, &dev, why, STORAGE_WHY_BYTES);
+
+	return err != 0 ? err
+			: log_open_on(&storage->logs[number], dev, &config, tail, why,
+				      STORAGE_WHY_BYTES);
+}
+
+/* Those of workers and those that were found; the kept log if there will be a keeper. */
+static int open_logs(struct storage *storage, struct restart *restart, char *why)
+{
+	const struct devices *devices = storage->devices;
 	bool wanted[ABAFT_LOGS_MAX] = {[ABAFT_LOG_KEPT] = config_keeps(storage->config)};
 	int err = 0;
 
 	for (uint32_t n = 0; n < storage->workers; n++)
 		wanted[n] = true;
 	/* Found, but without a segment: there is nothing to read from a log that is closed. */
-	for (uint32_t i = 0; i < dir->logs_count; i++)
-		wanted[dir->logs[i]] |= restart->tails[dir->logs[i]] != NULL;
-	for (uint32_t n = 0; n < ABAFT_LOGS_MAX && err == 0; n++) {
-		struct log_config config = log_config_of(storage, n);
-
+	for (uint32_t i = 0; i < devices->logs_count; i++)
+		wanted[devices->logs[i]] |= restart->tails[devices->logs[i]] != NULL;
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX && err == 0; n++)
 		if (wanted[n])
-			err = log_open(&storage->logs[n], &config, restart->tails[n], why,
-				       STORAGE_WHY_BYTES);
-	}
+			err = open_log(storage, n, restart->tails[n], why);
 	return err;
 }
 
@@ -158,17 +170,9 @@ static void raise_open_files(const struct storage *storage)
 static int prepare(struct storage *storage, char *why)
 {
 	const struct config *config = storage->config;
-	char path[CONFIG_TEXT_BYTES + sizeof(HOLD_FILE) + 1];
 	int err;
 
-	snprintf(path, sizeof(path), "%s/%s", config->data_dir, HOLD_FILE);
-	storage->hold_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (storage->hold_fd < 0) {
-		err = -errno;
-		snprintf(why, STORAGE_WHY_BYTES, "%s cannot be opened: %s", path, strerror(-err));
-		return err;
-	}
-	err = filedev_dir_create(&storage->checkpoints, config->data_dir, why, STORAGE_WHY_BYTES);
+	err = devices_checkpoints(storage->devices, &storage->checkpoints, why, STORAGE_WHY_BYTES);
 	if (err != 0)
 		return err;
 	raise_open_files(storage);
@@ -185,37 +189,37 @@ static int prepare(struct storage *storage, char *why)
 	return err;
 }
 
-uint32_t storage_logs(const struct config *config, const struct datadir *dir)
+uint32_t storage_logs(const struct config *config, const struct devices *devices)
 {
 	uint32_t logs = (uint32_t)config->workers;
 
-	for (uint32_t i = 0; i < dir->logs_count; i++)
-		if (dir->logs[i] < ABAFT_WORKERS_MAX && dir->logs[i] >= logs)
-			logs = dir->logs[i] + 1;
+	for (uint32_t i = 0; i < devices->logs_count; i++)
+		if (devices->logs[i] < ABAFT_WORKERS_MAX && devices->logs[i] >= logs)
+			logs = devices->logs[i] + 1;
 	return logs;
 }
 
 int storage_open(struct storage *storage, const struct config *config, const struct report *report,
-		 const struct datadir *dir, struct store *store, struct node *nodes[], char *why)
+		 const struct devices *devices, struct store *store, struct node *nodes[],
+		 char *why)
 {
 	struct restart *restart = calloc(1, sizeof(*restart));
 	int err;
 
 	storage->config = config;
 	storage->report = report;
+	storage->devices = devices;
 	storage->store = store;
 	storage->workers = (uint32_t)config->workers;
-	storage->hold_fd = -1;
-	memcpy(storage->node_id, dir->node_id, sizeof(storage->node_id));
 	if (restart == NULL) {
 		snprintf(why, STORAGE_WHY_BYTES, "no memory for the start");
 		return -ENOMEM;
 	}
 	err = prepare(storage, why);
 	if (err == 0)
-		err = run_restart(storage, restart, dir, nodes, why);
+		err = run_restart(storage, restart, nodes, why);
 	if (err == 0)
-		err = open_logs(storage, restart, dir, why);
+		err = open_logs(storage, restart, why);
 	if (err == 0)
 		err = restart_check(restart, nodes, storage->shelf, why);
 	restart_free(restart);
@@ -223,15 +227,12 @@ int storage_open(struct storage *storage, const struct config *config, const str
 	return err;
 }
 
-/* keeper_config.held: an exclusive lock cannot be had while a backup has a shared one. */
+/* keeper_config.held */
 static bool backup_holds(void *arg)
 {
 	const struct storage *storage = arg;
 
-	if (flock(storage->hold_fd, LOCK_EX | LOCK_NB) < 0)
-		return true;
-	(void)flock(storage->hold_fd, LOCK_UN);
-	return false;
+	return devices_held(storage->devices);
 }
 
 /* keeper_config.report; the keeper's thread. */
@@ -275,7 +276,7 @@ int storage_keep(struct storage *storage, void (*wake)(void *arg, uint32_t worke
 
 	if (!config_keeps(config))
 		return 0;
-	memcpy(keeper.node_id, storage->node_id, sizeof(keeper.node_id));
+	memcpy(keeper.node_id, storage->devices->node_id, sizeof(keeper.node_id));
 	memcpy(keeper.logs, storage->logs, sizeof(keeper.logs));
 	err = keeper_create(&made, &keeper, &storage->found);
 	if (err == 0) {
@@ -353,8 +354,6 @@ void storage_close(struct storage *storage)
 	if (storage->shelf != NULL)
 		shelf_destroy(storage->shelf);
 	free(storage->posts);
-	if (storage->hold_fd >= 0)
-		close(storage->hold_fd);
 }
 
 void storage_recovered_text(const struct storage_recovered *recovered, char *text, size_t bytes)

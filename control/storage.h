@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * storage.h - the node's disk, from the data directory up: shelf, restart, logs, keeper.
+ * storage.h - what a node keeps, from its devices up: shelf, restart, logs, keeper.
  *
  *	storage_open()    the nodes are as they were; every log is open, a worker's for writing
  *	storage_keep()    the keeper runs, once workers do: it asks them
@@ -22,7 +22,7 @@
 #include "control/report.h"
 #include "dataplane/keeper.h"
 
-struct datadir;
+struct devices;
 struct filedev;
 struct info_text;
 struct log;
@@ -49,9 +49,8 @@ struct storage_recovered {
 struct storage {
 	const struct config *config;
 	const struct report *report;
+	const struct devices *devices;
 	uint32_t workers;
-	uint8_t node_id[16];
-	int hold_fd; /* the file that a backup locks; -1 */
 	struct shelf *shelf;
 	struct filedev *checkpoints;
 	struct log *logs[ABAFT_LOGS_MAX]; /* by number */
@@ -65,11 +64,11 @@ struct storage {
 };
 
 /* How many logs the store must count: those of workers, and those that were found. */
-uint32_t storage_logs(const struct config *config, const struct datadir *dir);
+uint32_t storage_logs(const struct config *config, const struct devices *devices);
 /* 0, or a negative errno with a sentence; storage_close() then too. `storage` begins as zeros. */
 int storage_open(struct storage *storage, const struct config *config, const struct report *report,
-		 const struct datadir *dir, struct store *store, struct node *nodes[], char *why)
-	__attribute__((warn_unused_result));
+		 const struct devices *devices, struct store *store, struct node *nodes[],
+		 char *why) __attribute__((warn_unused_result));
 /* `wake` as in keeper.h. */
 int storage_keep(struct storage *storage, void (*wake)(void *arg, uint32_t worker), void *wake_arg,
 		 char *why) __attribute__((warn_unused_result));

@@ -600,23 +600,21 @@ int recover_scan(struct logdev *dev, const struct log_config *config, const stru
 	return error;
 }
 
-int log_recover(const struct log_config *config, const struct log_mark *mark, log_record_fn fn,
-		void *arg, struct log_tail **tail, char *why, size_t why_bytes)
+int log_recover_on(struct logdev *dev, const struct log_config *config, const struct log_mark *mark,
+		   log_record_fn fn, void *arg, struct log_tail **tail, char *why, size_t why_bytes)
 {
 	const struct recover_visitor visitor = {.arg = arg, .record = fn};
-	struct logdev *dev;
 	int error;
 
 	*tail = NULL;
-	error = logdev_uring_create(&dev, config->dir, config->number, false, why, why_bytes);
-	if (error == -ENOENT && mark && mark->group > 0) {
-		struct scan scan = {
-			.config = config, .mark = mark, .why = why, .why_bytes = why_bytes};
+	if (!dev) {
+		struct scan scan = {.config = config,
+				    .mark = mark && mark->group > 0 ? mark : NULL,
+				    .why = why,
+				    .why_bytes = why_bytes};
 
 		return no_log(&scan);
 	}
-	if (error)
-		return error;
 	error = recover_scan(dev, config, mark, &visitor, tail, why, why_bytes);
 	dev->ops->destroy(dev);
 	/* Before any log is opened, and makes new segments: what is there has its room. */
@@ -625,6 +623,19 @@ int log_recover(const struct log_config *config, const struct log_mark *mark, lo
 		(*tail)->claimed = true;
 	}
 	return error;
+}
+
+int log_recover(const struct log_config *config, const struct log_mark *mark, log_record_fn fn,
+		void *arg, struct log_tail **tail, char *why, size_t why_bytes)
+{
+	struct logdev *dev = NULL;
+	int error;
+
+	*tail = NULL;
+	error = logdev_uring_create(&dev, config->dir, config->number, false, why, why_bytes);
+	if (error && error != -ENOENT)
+		return error;
+	return log_recover_on(dev, config, mark, fn, arg, tail, why, why_bytes);
 }
 
 void log_tail_free(struct log_tail *tail)

@@ -56,6 +56,11 @@ int recover_scan(struct logdev *dev, const struct log_config *config, const stru
 		 const struct recover_visitor *visitor, struct log_tail **tail, char *why,
 		 size_t why_bytes) __attribute__((warn_unused_result));
 
+/* log_recover() over `dev`, which is destroyed in any case; NULL: there is no such log. */
+int log_recover_on(struct logdev *dev, const struct log_config *config, const struct log_mark *mark,
+		   log_record_fn fn, void *arg, struct log_tail **tail, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
+
 /* log_open() over `dev`, which the log owns from then on, also when this fails. */
 int log_open_on(struct log **out, struct logdev *dev, const struct log_config *config,
 		const struct log_tail *tail, char *why, size_t why_bytes)
