@@ -101,6 +101,7 @@ static size_t on_head(char *line, size_t size, size_t count, void *arg)
 		request->own.broken = -EMSGSIZE;
 		return 0;
 	}
+	request->own.head_whole = line[0] == '\r' || line[0] == '\n';
 	if (bytes >= 5 && memcmp(line, "HTTP/", 5) == 0) /* another begins: the last counts */
 		for (uint32_t i = 0; i < request->fields_count; i++)
 			request->fields[i].value[0] = '\0';
@@ -344,6 +345,11 @@ void http_cancel(struct http *http, struct http_request *request)
 		unqueue(http, request);
 }
 
+static void explain(struct http_request *request, const char *why)
+{
+	snprintf(request->why, sizeof(request->why), "%s", why);
+}
+
 /* Its slot or its place in the queue was given back before. */
 static void finish(struct http_request *request, int error)
 {
@@ -352,23 +358,28 @@ static void finish(struct http_request *request, int error)
 	request->done(request);
 }
 
+static void line_add(struct curl_slist **at, char *text)
+{
+	(*at)->data = text;
+	(*at)->next = *at + 1;
+	(*at)++;
+}
+
 static CURLcode slot_set(struct http_slot *slot, const struct http_request *request)
 {
 	static const char *const methods[] = {"GET", "PUT", "POST", "DELETE"};
 	static char no_expect[] = "Expect:", no_type[] = "Content-Type:";
 	bool body = request->method == HTTP_PUT || request->method == HTTP_POST;
-	uint32_t count = request->lines_count;
 	struct curl_slist *line = slot->lines;
 	CURL *easy = slot->easy;
 	CURLcode code;
 
 	if (body) {
-		*line++ = (struct curl_slist){no_expect, line + 1};
-		*line++ = (struct curl_slist){no_type, line + 1};
+		line_add(&line, no_expect);
+		line_add(&line, no_type);
 	}
-	/* libcurl reads them only. */
-	for (uint32_t i = 0; i < count && i < HTTP_LINES_MAX; i++)
-		*line++ = (struct curl_slist){(char *)(uintptr_t)request->lines[i], line + 1};
+	for (uint32_t i = 0; i < request->lines_count && i < HTTP_LINES_MAX; i++)
+		line_add(&line, (char *)(uintptr_t)request->lines[i]); /* read only */
 	if (line > slot->lines)
 		line[-1].next = NULL;
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, line > slot->lines ? slot->lines : NULL);
@@ -403,7 +414,7 @@ static void start(struct http *http)
 		    curl_multi_add_handle(http->multi, slot->easy) == CURLM_OK)
 			continue;
 		slot_free(slot);
-		snprintf(request->why, sizeof(request->why), "out of memory");
+		explain(request, "out of memory");
 		finish(request, -ENOMEM);
 	}
 }
@@ -434,6 +445,28 @@ static int error_of(CURLcode code)
 	}
 }
 
+/* What became of it, in our words or libcurl's. */
+static int outcome(struct http_slot *slot, CURLcode code)
+{
+	struct http_request *request = slot->request;
+
+	if (request->own.broken != 0) {
+		explain(request, request->own.broken == -ENOMEM ? "out of memory"
+								: "the answer is too long");
+		return request->own.broken;
+	}
+	if (code != CURLE_OK) {
+		explain(request, slot->error[0] != '\0' ? slot->error : curl_easy_strerror(code));
+		return error_of(code);
+	}
+	if (!request->own.head_whole) { /* libcurl thinks nothing of it */
+		explain(request, "the connection ended within the head of the answer");
+		return -ENOTCONN;
+	}
+	answered(slot);
+	return 0;
+}
+
 /* What libcurl has done with, ours again. */
 static bool harvest(struct http *http)
 {
@@ -451,16 +484,7 @@ static bool harvest(struct http *http)
 		slot = NULL;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&slot);
 		request = slot->request;
-		error = request->own.broken;
-		if (error == 0 && code != CURLE_OK)
-			error = error_of(code);
-		if (error == 0)
-			answered(slot);
-		else
-			snprintf(request->why, sizeof(request->why), "%s",
-				 request->own.broken != 0 ? "the answer is too long"
-				 : slot->error[0] != '\0' ? slot->error
-							  : curl_easy_strerror(code));
+		error = outcome(slot, code);
 		slot_free(slot);
 		finish(request, error);
 		any = true;
@@ -527,7 +551,7 @@ static void expire(struct http *http)
 	/* done() may begin others, and cancel any. */
 	while ((request = http->late) != NULL) {
 		http->late = request->own.next;
-		snprintf(request->why, sizeof(request->why), "no answer in time");
+		explain(request, "no answer in time");
 		finish(request, -ETIMEDOUT);
 	}
 }

@@ -95,7 +95,7 @@ struct http_request {
 		struct http_slot *slot;
 		uint32_t held; /* bytes of memory at `to`, when it grows */
 		uint32_t head_bytes;
-		bool open, answered;
+		bool open, answered, head_whole;
 		int broken; /* our reason to break off */
 	} own;
 };
