@@ -152,12 +152,14 @@ def main():
                             'behind freeing', 'segments freed',
                             'no room for a worker'), 0)
     node = Node(start=False, **CONFIG)
-    storm = Storm(seed, str(SLOTS))
+    storm = Storm(seed, SLOTS)
     try:
         node.start()
         for number in range(ROUNDS):
-            tap.case(one_round, node, storm, number, totals)
-        tap.case(judge, node, storm, totals)
+            if storm.alive():
+                tap.case(one_round, node, storm, number, totals)
+        if storm.alive():
+            tap.case(judge, node, storm, totals)
     finally:
         storm.close()
         node.close()

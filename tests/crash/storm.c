@@ -3,15 +3,18 @@
  * storm.c - the load of the crash test: many clients, multi-key transactions with ids of their own,
  * and a memory of everything that was acknowledged. It outlives the nodes that are killed under it.
  *
- * Commands on standard input, one answer line each on standard output:
+ * Commands on standard input, one answer line each on standard output; before it, while it checks,
+ * one that begins with "at" for each PROGRESS slots that the node answered:
  *
  *	load    clients run until "halt" comes; then no more begin, the open ones end or time out
  *	check   every transaction of the last load, and some of all before, against the node
  *	all     the same for all keys there ever were
  *
  * A transaction writes the keys of a slot and, every third one, a pair that many write; each value
- * names the transaction and the attempt. Without SLOTS each transaction has a slot of its own; with
- * it they overwrite each other's, one at a time, and some delete. Checked after a restart:
+ * names the transaction and the attempt. There are SLOTS, of two to four keys, three on average,
+ * and no more however long it runs: the node must have room for them. Transactions overwrite each
+ * other's, one at a time, and some delete; with "fresh" each has a slot of its own as long as there
+ * are any, and none deletes. Checked after a restart:
  *   - acknowledged: all keys are there, of one attempt, or all are deleted;
  *   - not acknowledged: all or none of it, as STATUS says, and if none, then what the slot held
  *     before; then the same id runs again, later attempt: if it was there the first attempt's
@@ -33,9 +36,10 @@
 #define KEYS_MAX       4
 #define PAIRS	       8
 #define VALUE_MAX      20000
-#define ROUND_FULL     4000 /* then slower: all rounds together must fit the node's memory */
+#define ROUND_FULL     4000 /* then slower: each is looked at afterwards */
 #define OLD_CHECKED    300
-#define ROUND_CHECKED  500 /* of a round's, where slots are used again */
+#define ROUND_CHECKED  500 /* of a round's, if slots are not fresh */
+#define PROGRESS       100
 #define NONE	       UINT32_MAX
 #define FULL_PAUSE_US  2000
 #define FULL_MS_MAX    20000 /* cleaning makes room in less */
@@ -86,8 +90,11 @@ struct storm {
 	struct abaft *checker;
 	struct record *record;
 	struct slot *slot;
-	uint32_t slots; /* 0: as many as transactions */
+	uint32_t slots, slots_used;
+	bool fresh; /* a slot of one's own, as long as there are any */
 	uint32_t records, round_first;
+	uint32_t full_us; /* this check may still wait for room; else each slot would for itself */
+	uint32_t answered;
 	uint64_t random;
 	bool loading;
 	uint64_t acknowledged, failed, full, fractured;
@@ -197,8 +204,8 @@ static void flight_begin(struct flight *f)
 /* A slot that nobody writes, or NONE. */
 static uint32_t free_slot(struct storm *storm)
 {
-	if (storm->slots == 0)
-		return storm->records;
+	if (storm->slots_used < storm->slots)
+		return storm->slots_used++;
 	for (uint32_t tries = 0; tries < 64; tries++) {
 		uint32_t slot = draw(storm, storm->slots);
 
@@ -210,7 +217,7 @@ static uint32_t free_slot(struct storm *storm)
 
 static void record_draw(struct storm *storm, struct record *r, uint32_t slot)
 {
-	bool again = storm->slots != 0;
+	bool again = !storm->fresh;
 
 	memset(r, 0, sizeof(*r));
 	abaft_id_new(&r->id);
@@ -234,7 +241,7 @@ static void flight_next(struct flight *f)
 	slot = free_slot(storm);
 	if (slot == NONE)
 		return;
-	if (storm->slots == 0 && storm->records - storm->round_first > ROUND_FULL)
+	if (storm->fresh && storm->records - storm->round_first > ROUND_FULL)
 		usleep(500);
 	f->number = storm->records++;
 	storm->slot[slot].pending = f->number;
@@ -420,12 +427,20 @@ static int again(struct storm *storm, uint32_t number)
 {
 	int err = again_once(storm, number);
 
-	for (uint32_t us = 0; err == ABAFT_NO_SPACE && us < FULL_MS_MAX * 1000;
-	     us += FULL_PAUSE_US * 10) {
+	while (err == ABAFT_NO_SPACE && storm->full_us >= FULL_PAUSE_US * 10) {
+		storm->full_us -= FULL_PAUSE_US * 10;
 		usleep(FULL_PAUSE_US * 10);
 		err = again_once(storm, number);
 	}
 	return err;
+}
+
+static void progress(struct storm *storm)
+{
+	if (++storm->answered % PROGRESS != 0)
+		return;
+	printf("at %u\n", storm->answered);
+	fflush(stdout);
 }
 
 static void failed(struct found *found, const char *what, uint32_t slot, int err)
@@ -501,6 +516,8 @@ static void check_slot(struct storm *storm, uint32_t slot, struct found *found)
 
 	found->checked++;
 	err = look(storm, slot, &seen);
+	if (err == 0)
+		progress(storm);
 	if (err != 0)
 		failed(found, "reading it", slot, err);
 	else if (s->pending != NONE)
@@ -554,14 +571,14 @@ static void check_pair(struct storm *storm, uint32_t number, struct found *found
 		found->dirty++;
 }
 
-/* What is not known, always; of the rest of slots that are used again, some. */
+/* What is not known, always; of the rest all, or if slots are not fresh, some. */
 static void check_round(struct storm *storm, struct found *found)
 {
 	uint32_t round = storm->records - storm->round_first;
 
 	for (uint32_t i = storm->round_first; i < storm->records; i++) {
 		uint32_t slot = storm->record[i].slot;
-		bool some = storm->slots == 0 || draw(storm, round) < ROUND_CHECKED;
+		bool some = storm->fresh || draw(storm, round) < ROUND_CHECKED;
 
 		if (storm->slot[slot].pending == i || (storm->slot[slot].number == i && some))
 			check_slot(storm, slot, found);
@@ -570,18 +587,19 @@ static void check_round(struct storm *storm, struct found *found)
 
 static void check(struct storm *storm, bool all)
 {
-	uint32_t slots = storm->slots != 0 ? storm->slots : storm->records;
-	uint32_t old = storm->slots != 0 ? storm->slots : storm->round_first;
+	uint32_t slots = storm->slots_used;
 	struct found found = {0};
 
+	/* Where slots are fresh nothing gives room back. */
+	storm->full_us = storm->fresh ? 0 : FULL_MS_MAX * 1000;
 	/* Pairs first: running the unknown ones again writes to them. */
 	for (uint32_t i = 0; i < PAIRS; i++)
 		check_pair(storm, i, &found);
 	check_round(storm, &found);
 	for (uint32_t i = 0; i < slots && all; i++)
 		check_slot(storm, i, &found);
-	for (uint32_t i = 0; i < OLD_CHECKED && !all && old != 0; i++)
-		check_slot(storm, draw(storm, old), &found);
+	for (uint32_t i = 0; i < OLD_CHECKED && !all && slots != 0; i++)
+		check_slot(storm, draw(storm, slots), &found);
 	printf("checked %" PRIu64 " lost %" PRIu64 " partial %" PRIu64 " mixed %" PRIu64
 	       " undead %" PRIu64 " contradicts %" PRIu64 " twice %" PRIu64 " fractured %" PRIu64
 	       " dirty %" PRIu64 " errors %" PRIu64 "\n",
@@ -624,19 +642,22 @@ int main(int argc, char **argv)
 	static struct storm storm;
 	char line[32];
 
-	if (argc != 4 && argc != 5) {
-		fprintf(stderr, "usage: storm ADDRESS PORT SEED [SLOTS]\n");
+	if (argc == 5 || (argc == 6 && strcmp(argv[5], "fresh") == 0))
+		storm.slots = (uint32_t)strtoul(argv[4], NULL, 10);
+	if (storm.slots == 0 || storm.slots > TXNS_MAX) {
+		fprintf(stderr, "usage: storm ADDRESS PORT SEED SLOTS [fresh]; at most %u slots\n",
+			TXNS_MAX);
 		return 2;
 	}
+	storm.fresh = argc == 6;
+	storm.slots_used = storm.fresh ? 0 : storm.slots;
 	storm.record = calloc(TXNS_MAX, sizeof(*storm.record));
 	storm.random = strtoull(argv[3], NULL, 10) * 2 + 1;
-	storm.slot = malloc(TXNS_MAX * sizeof(*storm.slot));
+	storm.slot = malloc(storm.slots * sizeof(*storm.slot));
 	if (storm.record == NULL || storm.slot == NULL)
 		die("records", ABAFT_NO_MEMORY);
-	for (uint32_t i = 0; i < TXNS_MAX; i++)
+	for (uint32_t i = 0; i < storm.slots; i++)
 		storm.slot[i] = (struct slot){.number = NONE, .pending = NONE};
-	if (argc == 5)
-		storm.slots = (uint32_t)strtoul(argv[4], NULL, 10) % TXNS_MAX;
 	open_clients(&storm, argv[1], (uint16_t)strtoul(argv[2], NULL, 10));
 	while (read_command(line, sizeof(line))) {
 		if (strcmp(line, "load\n") == 0)
