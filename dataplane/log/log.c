@@ -25,6 +25,18 @@
  *     that of the records in it, or later.
  * I7. When the owner has been told that the log failed, `durable` and the mark stay: it has given
  *     up what waited, so a checkpoint must not begin behind that.
+ *
+ * Over a device that several writers could reach at once (`fences`; a disk has a lock instead):
+ *
+ * F1. A seal ends its segment, and no segment is left without one. So group n has one place,
+ *     whoever writes it: behind n-1, or, where n-1 is a seal, at the next segment's beginning.
+ * F2. Segment s+1 belongs to the incarnation of the seal in s, which is part of what it is called
+ *     (logdev.h): two that follow different seals are different segments.
+ * F3. Opening, the log writes a seal as group n before anything else, and waits for it. If a writer
+ *     of before still lives, either that seal is refused, and this log does not open; or his group
+ *     n is, and he never acknowledges it nor what follows. What he has in flight behind n, or made
+ *     ahead, lies in segments where nothing of ours will be (F2).
+ * F4. So segments ahead of the tail are not taken over, but made (again), once the seal stands.
  */
 #include "dataplane/log/log.h"
 
@@ -67,6 +79,7 @@ struct group {
 	uint32_t used;
 	uint32_t records;
 	uint32_t crc; /* of its header */
+	bool seal;
 	bool done;
 };
 
@@ -135,29 +148,6 @@ static int attach(struct log *log)
 	return 0;
 }
 
-/* Makes the next segment the one where groups are placed. */
-static int next_segment(struct log *log)
-{
-	int error = 0;
-
-	if (!log->coming.bytes)
-		error = segments_take(log->segments, &log->coming);
-	else if (log->now.mono_us - log->coming_us < ATTACH_RETRY_US)
-		return log->no_room;
-	if (error) {
-		log->no_room = error == -EAGAIN ? 0 : error;
-		return error;
-	}
-	/* What is queued names the slot by number: start it before the slot changes hands. */
-	error = log->dev->ops->submit(log->dev);
-	if (error) {
-		fail(log, error);
-		return error;
-	}
-	log->no_room = attach(log);
-	return log->no_room;
-}
-
 /* Bytes that a group of records opened now could take. */
 static uint32_t room_here(const struct log *log)
 {
@@ -178,6 +168,7 @@ static struct group *open_group(struct log *log, uint32_t room)
 	group->segment_blocks = (uint32_t)(log->segment.bytes / ABAFT_LOG_BLOCK_BYTES);
 	group->room = room;
 	group->used = LOG_GROUP_HEADER_BYTES;
+	group->seal = false;
 	group->records = 0;
 	group->done = false;
 	log->next++;
@@ -195,6 +186,59 @@ static void close_group(struct log *log)
 	log->offset = group->offset + format_blocks_up(group->used);
 }
 
+/* True when no more groups may be opened: all are full or in flight. */
+static bool no_group(const struct log *log)
+{
+	return log->next - log->durable > GROUPS;
+}
+
+static bool room_for_seal(const struct log *log)
+{
+	return log->offset + ABAFT_LOG_BLOCK_BYTES <= log->segment.bytes;
+}
+
+/* The next group, which holds nothing. */
+static void open_seal(struct log *log)
+{
+	open_group(log, ABAFT_LOG_BLOCK_BYTES)->seal = true;
+	close_group(log);
+}
+
+/* Makes the next segment the one where groups are placed. */
+static int next_segment(struct log *log)
+{
+	int error = 0;
+
+	if (!log->coming.bytes)
+		error = segments_take(log->segments, &log->coming);
+	else if (log->now.mono_us - log->coming_us < ATTACH_RETRY_US)
+		return log->no_room;
+	if (error) {
+		log->no_room = error == -EAGAIN ? 0 : error;
+		return error;
+	}
+	if (log->dev->fences && room_for_seal(log)) { /* F1 */
+		if (no_group(log))
+			return -EAGAIN;
+		open_seal(log);
+	}
+	/* What is queued names the slot by number: start it before the slot changes hands. */
+	error = log->dev->ops->submit(log->dev);
+	if (error) {
+		fail(log, error);
+		return error;
+	}
+	log->no_room = attach(log);
+	return log->no_room;
+}
+
+/* Whether the device would rather have these bytes in a group of their own. */
+static bool larger_than_liked(const struct log *log, const struct group *group, uint32_t bytes)
+{
+	return log->dev->group_bytes != 0 && group->records > 0 &&
+	       group->used + bytes > log->dev->group_bytes;
+}
+
 /* The open group, or a new one, with `bytes` free; NULL when there is none to be had now. */
 static struct group *group_with_room(struct log *log, uint32_t bytes)
 {
@@ -203,7 +247,7 @@ static struct group *group_with_room(struct log *log, uint32_t bytes)
 	if (log->gathering) {
 		struct group *group = group_of(log, log->next - 1);
 
-		if (group->used + bytes <= group->room)
+		if (group->used + bytes <= group->room && !larger_than_liked(log, group, bytes))
 			return group;
 		if (group->records == 0) { /* opened for a reservation that was given up */
 			log->gathering = false;
@@ -212,11 +256,11 @@ static struct group *group_with_room(struct log *log, uint32_t bytes)
 			close_group(log);
 		}
 	}
-	if (log->next - log->durable > GROUPS)
+	if (no_group(log))
 		return NULL;
 	room = room_here(log);
 	if (room < LOG_GROUP_HEADER_BYTES + bytes) {
-		if (next_segment(log))
+		if (next_segment(log) || no_group(log))
 			return NULL;
 		room = room_here(log);
 		if (room < LOG_GROUP_HEADER_BYTES + bytes)
@@ -321,7 +365,7 @@ static void submit(struct log *log)
 				break;
 			close_group(log);
 		}
-		write_group(log, 0);
+		write_group(log, group_of(log, log->submitted + 1)->seal ? LOG_FLAG_SEAL : 0);
 	}
 	/* Behind the writes in the device's queue; and also when the log has failed. */
 	if (log->reader)
@@ -507,12 +551,28 @@ static void drain(struct log *log)
 static void seal(struct log *log)
 {
 	drain(log);
-	if (log->error || log->sealed || log->offset + ABAFT_LOG_BLOCK_BYTES > log->segment.bytes)
+	if (log->error || log->sealed || !room_for_seal(log))
 		return;
-	open_group(log, ABAFT_LOG_BLOCK_BYTES);
-	close_group(log);
-	write_group(log, LOG_FLAG_SEAL);
+	open_seal(log);
 	drain(log);
+}
+
+/* F3. */
+static int fence(struct log *log, const struct log_tail *tail)
+{
+	int error = 0;
+
+	if (tail->sealed) {
+		log->offset = log->segment.bytes;
+		error = next_segment(log);
+	}
+	if (error)
+		return error;
+	open_seal(log);
+	drain(log);
+	log->dev->incarnation = log->incarnation;
+	log->offset = log->segment.bytes;
+	return log->error;
 }
 
 static void destroy(struct log *log)
@@ -589,16 +649,21 @@ static int find_segments(struct log *log, const struct log_config *config,
 	};
 	int error = segments_create(&log->segments, log->dev, &plan);
 
-	for (uint32_t i = 0; i < tail->segments && !error; i++)
+	for (uint32_t i = 0; i < tail->segments && !error; i++) {
+		if (log->dev->fences && tail->on_disk[i].number > tail->segment) /* F4 */
+			continue;
 		error = segments_found(log->segments, tail->on_disk[i].number,
 				       tail->on_disk[i].bytes, tail->claimed);
+	}
 	return error;
 }
 
 static int start(struct log *log, const struct log_config *config, const struct log_tail *tail)
 {
-	int error = find_segments(log, config, tail);
+	int error;
 
+	log->dev->incarnation = tail->group ? tail->incarnation : log->incarnation; /* F2 */
+	error = find_segments(log, config, tail);
 	if (error)
 		return error;
 	if (config->closed) {
@@ -611,6 +676,8 @@ static int start(struct log *log, const struct log_config *config, const struct 
 	if (!error)
 		error = next_segment(log);
 	log->offset = tail->offset;
+	if (!error && log->dev->fences)
+		error = fence(log, tail);
 	if (!error)
 		error = segments_start(log->segments);
 	return error;
@@ -649,8 +716,9 @@ int log_open_on(struct log **out, struct logdev *dev, const struct log_config *c
 	if (error) {
 		snprintf(why, why_bytes, "log %s/log-%03u: cannot be opened: %s%s",
 			 config->dir ? config->dir : "", config->number,
-			 error == -EEXIST ? "there is a log already; recover it first"
-					  : strerror(-error),
+			 error == -EEXIST   ? "there is a log already; recover it first"
+			 : error == -ESTALE ? "another node has taken it over; is one running?"
+					    : strerror(-error),
 			 error == -ENOSPC || error == -EDQUOT
 				 ? "; free disk space, or raise log-bytes-max"
 				 : "");

@@ -10,8 +10,10 @@
  *     or the whole file are synced, then the completion is given. Completions come in any order.
  * I2. Until then any of its 512-byte sectors may or may not survive a crash, in any combination;
  *     other sectors are not touched.
- * I3. `create` gives the file its name only when its zeros are durable, and returns when its name
- *     is. A file that was cut short in the making is never listed.
+ *     A device of which several writers could hold one log (`fences`) refuses what another one
+ * wrote at the same place: -ESTALE. Its segments may be recycled by none. I3. `create` gives the
+ * file its name only when its zeros are durable, and returns when its name is. A file that was cut
+ * short in the making is never listed.
  *
  * Errors are negative errnos. "Any thread" calls may run beside the owner's.
  */
@@ -90,7 +92,12 @@ struct logdev_ops {
 struct logdev {
 	const struct logdev_ops *ops;
 	bool threads;	 /* segments are made ahead by a thread; else within the owner's calls */
+	bool fences;	 /* log.c, F1 to F4 */
 	uint32_t sector; /* what fetches are multiples of: a power of two, at most the block */
+	uint32_t group_bytes; /* what it would have groups stay within; 0: no matter */
+	/* With `fences`: to whom a segment made by create() belongs. One of that number and
+	 * incarnation stays as it is; one of a lower incarnation goes. */
+	uint32_t incarnation;
 };
 
 /*
