@@ -212,9 +212,9 @@ static void a_content_above_an_items_limit(void **state)
 
 	assert_non_null(text);
 	asked(ENGINE_GET, 1);
-	n = sprintf(text, "{\"Item\":{" KEY("0") ",\"b\":{\"B\":\"");
+	n = snprintf(text, chars + 128, "{\"Item\":{" KEY("0") ",\"b\":{\"B\":\"");
 	memset(text + n, 'A', chars);
-	strcpy(text + n + chars, "\"}}}");
+	snprintf(text + n + chars, 8, "\"}}}");
 	assert_int_equal(take(text), -EPROTO);
 	free(text);
 }
@@ -336,7 +336,7 @@ static void wrong_pages(void **state)
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		asked(ENGINE_LIST, 0);
-		strcpy(list.after, "a");
+		snprintf(list.after, sizeof(list.after), "a");
 		snprintf(part.start, sizeof(part.start), "{" KEY("again") "}");
 		if (take(texts[i]) != -EPROTO)
 			fail_msg("taken: %s", texts[i]);
@@ -392,7 +392,7 @@ static void floods_of_values(void **state)
 
 	assert_non_null(text);
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-		size_t n = strlen(pieces[i]), used = (size_t)sprintf(text, "{\"x\":[");
+		size_t n = strlen(pieces[i]), used = (size_t)snprintf(text, bytes, "{\"x\":[");
 
 		while (used + n < bytes) {
 			memcpy(text + used, pieces[i], n);
@@ -410,12 +410,12 @@ static void floods_of_values(void **state)
 static void strings_may_have_brackets(void **state)
 {
 	char text[2048];
-	int n = sprintf(text, "{\"Item\":{" KEY("0") "},\"x\":\"");
+	int n = snprintf(text, sizeof(text), "{\"Item\":{" KEY("0") "},\"x\":\"");
 
 	asked(ENGINE_GET, 1);
 	for (; n < 2000; n += 4)
 		memcpy(text + n, ",\\\"[", 4);
-	strcpy(text + n, "\\\\\"}");
+	snprintf(text + n, 8, "\\\\\"}");
 	assert_int_equal(take(text), 0);
 	assert_int_equal(items[0].result, 0);
 }

@@ -112,7 +112,7 @@ static void deletes(void **state)
 			"\"d\":{\"S\":\"pre/fix/log-0\"},\"l\":{\"S\":\"00000000\"}}}}]}}");
 }
 
-static void gets(void **state)
+static void one_get_and_two(void **state)
 {
 	struct engine_op op = op_of(ENGINE_GET, 2, NULL);
 
@@ -298,7 +298,7 @@ int main(void)
 		cmocka_unit_test(empty_content_is_left_out),
 		cmocka_unit_test(several_puts),
 		cmocka_unit_test(deletes),
-		cmocka_unit_test(gets),
+		cmocka_unit_test(one_get_and_two),
 		cmocka_unit_test(pages),
 		cmocka_unit_test(parts_have_so_many_items),
 		cmocka_unit_test(parts_have_so_many_bytes),
