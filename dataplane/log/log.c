@@ -662,7 +662,9 @@ static int start(struct log *log, const struct log_config *config, const struct 
 {
 	int error;
 
-	log->dev->incarnation = tail->group ? tail->incarnation : log->incarnation; /* F2 */
+	log->dev->incarnation = log->incarnation;
+	if (log->dev->fences && tail->group) /* F2 */
+		log->dev->incarnation = tail->incarnation;
 	error = find_segments(log, config, tail);
 	if (error)
 		return error;

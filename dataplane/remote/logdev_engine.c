@@ -7,7 +7,9 @@
  *	fetch: which groups hold these bytes ──▶ one GET of all pieces ──▶ done
  *
  * D1. Writes have no end in time: the log waits, and its senders are told BUSY, until the engine
- *     is there again or is closed. Fetches end after FETCH_US.
+ *     is there again or is closed. A worker's fetches end after FETCH_US; reads of recovery and of
+ *     the keeper wait as writes do, or they would take an engine that is away for one that has lost
+ *     something.
  * D2. Only the owner uses `channel`; calls that wait go by the remote's.
  * D3. A write's object is [writer's id][group]; the id stands in the device's own memory in front
  *     of a copy of the group's first part, as the buffer has no room for it. Parts behind the
@@ -174,7 +176,7 @@ static ssize_t engine_read(struct logdev *dev, int handle, uint8_t *to, size_t b
 	count = remote_pieces(device->remote, device->log, segment, offset, (uint32_t)bytes, to,
 			      op.items, max);
 	op.count = count > 0 ? (uint32_t)count : 0;
-	error = count > 0 ? remote_call(device->remote, &op) : count;
+	error = count > 0 ? remote_call_until(device->remote, &op, ENGINE_FOREVER) : count;
 	if (count > 0 && (error == 0 || error == -ENOENT))
 		error = remote_pieces_end(op.items, op.count);
 	free(op.items);
@@ -307,6 +309,9 @@ static void engine_write(struct logdev *dev, const struct logdev_write *wanted)
 	uint32_t bytes = LOG_GROUP_HEADER_BYTES + header->payload_bytes;
 	uint32_t first = first_part_bytes(device);
 
+	/* Several groups (behind.h), or the zeros behind one need not be kept. */
+	if (format_blocks_up(bytes) != wanted->bytes)
+		bytes = wanted->bytes;
 	first = bytes < first ? bytes : first;
 	write->tag = wanted->tag;
 	write->segment = device->slot[wanted->slot];
@@ -357,7 +362,7 @@ static void engine_fetch(struct logdev *dev, const struct logdev_fetch *wanted)
 		.verb = ENGINE_GET,
 		.count = count > 0 ? (uint32_t)count : 0,
 		.items = fetch->items,
-		.until_us = remote_now_us() + FETCH_US,
+		.until_us = device->buffers == 0 ? ENGINE_FOREVER : remote_now_us() + FETCH_US,
 		.tag = LOGDEV_FETCH | wanted->buffer,
 	};
 	if (count <= 0)

@@ -33,15 +33,20 @@ uint64_t remote_now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-int remote_call(struct remote *remote, struct engine_op *op)
+int remote_call_until(struct remote *remote, struct engine_op *op, uint64_t until_us)
 {
 	int error;
 
-	op->until_us = remote_now_us() + UINT64_C(1000) * remote->call_ms;
+	op->until_us = until_us;
 	pthread_mutex_lock(&remote->lock);
 	error = engine_call(remote->channel, op);
 	pthread_mutex_unlock(&remote->lock);
 	return error;
+}
+
+int remote_call(struct remote *remote, struct engine_op *op)
+{
+	return remote_call_until(remote, op, remote_now_us() + UINT64_C(1000) * remote->call_ms);
 }
 
 int remote_call_one(struct remote *remote, enum engine_verb verb, struct engine_item *item)

@@ -72,6 +72,8 @@ void remote_name_piece(struct engine_name *name, uint32_t number, uint32_t attem
 /* Calls that wait; any thread. */
 uint64_t remote_now_us(void);
 int remote_call(struct remote *remote, struct engine_op *op) __attribute__((warn_unused_result));
+int remote_call_until(struct remote *remote, struct engine_op *op, uint64_t until_us)
+	__attribute__((warn_unused_result));
 int remote_call_one(struct remote *remote, enum engine_verb verb, struct engine_item *item)
 	__attribute__((warn_unused_result));
 /* All leaves of a directory, page by page. Non-zero of `fn` stops and is returned. */
