@@ -13,60 +13,9 @@
 
 #include <abaft/limits.h>
 
+#include "dataplane/core/spsc.h"
+
 #define CACHE_LINE 64
-
-/* ck_ring's fences and stores are assembly, which ThreadSanitizer does not see: it is told of I3 in
- * words, and looks away while ck_ring works on its own fields. */
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define RING_TSAN 1
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define RING_TSAN 1
-#endif
-#ifdef RING_TSAN
-void __tsan_acquire(void *addr);
-void __tsan_release(void *addr);
-void AnnotateIgnoreReadsBegin(const char *file, int line);
-void AnnotateIgnoreReadsEnd(const char *file, int line);
-void AnnotateIgnoreWritesBegin(const char *file, int line);
-void AnnotateIgnoreWritesEnd(const char *file, int line);
-#endif
-
-static bool ring_give(struct ck_ring *ring, struct ck_ring_buffer *slots, void *item)
-{
-	bool given;
-
-#ifdef RING_TSAN
-	__tsan_release(ring);
-	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-#endif
-	given = ck_ring_enqueue_spsc(ring, slots, item);
-#ifdef RING_TSAN
-	AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
-	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
-#endif
-	return given;
-}
-
-static void *ring_take(struct ck_ring *ring, struct ck_ring_buffer *slots)
-{
-	void *item = NULL;
-
-#ifdef RING_TSAN
-	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-#endif
-	if (!ck_ring_dequeue_spsc(ring, slots, &item))
-		item = NULL;
-#ifdef RING_TSAN
-	AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
-	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
-	__tsan_acquire(ring);
-#endif
-	return item;
-}
 
 /* One direction between two workers. `lent` is the lender's own count (I2). */
 struct lane {
@@ -161,7 +110,7 @@ bool handover_lend(struct handover *handover, uint32_t self, uint32_t to, void *
 
 	if (l->lent >= ABAFT_HANDOVER_RING - 1)
 		return false;
-	if (!ring_give(&l->requests, l->request_slots, item))
+	if (!spsc_give(&l->requests, l->request_slots, item))
 		return false;
 	l->lent++;
 	return true;
@@ -171,21 +120,21 @@ void *handover_borrow(struct handover *handover, uint32_t self, uint32_t from)
 {
 	struct lane *l = lane(handover, from, self);
 
-	return ring_take(&l->requests, l->request_slots);
+	return spsc_take(&l->requests, l->request_slots);
 }
 
 void handover_give_back(struct handover *handover, uint32_t self, uint32_t to, void *item)
 {
 	struct lane *l = lane(handover, self, to);
 
-	if (!ring_give(&l->returns, l->return_slots, item))
+	if (!spsc_give(&l->returns, l->return_slots, item))
 		abort(); /* I2 broken: losing the frame in silence would hide it */
 }
 
 void *handover_take_back(struct handover *handover, uint32_t self, uint32_t from)
 {
 	struct lane *l = lane(handover, from, self);
-	void *item = ring_take(&l->returns, l->return_slots);
+	void *item = spsc_take(&l->returns, l->return_slots);
 
 	if (item != NULL)
 		lane(handover, self, from)->lent--;
