@@ -23,6 +23,8 @@
 #ifndef ABAFT_ENGINE_DRIVER_H
 #define ABAFT_ENGINE_DRIVER_H
 
+#include <time.h>
+
 #include "dataplane/engine/engine.h"
 
 /* Operations that a driver holds at most. */
@@ -53,6 +55,15 @@ struct engine_driver {
 static inline void engine_count(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* The clock of until_us. */
+static inline uint64_t engine_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* A parsed engine_config.url. */

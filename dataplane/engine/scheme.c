@@ -14,7 +14,7 @@ static const struct engine_scheme schemes[] = {
 	{"rediss", ENGINE_FORM_SERVER, NULL}, /* redis_driver_create */
 	{"s3", ENGINE_FORM_BEHIND, NULL},     /* s3_driver_create */
 	{"dynamodb", ENGINE_FORM_BEHIND, dynamodb_driver_create},
-	{"memory", ENGINE_FORM_OPTIONS, NULL}, /* memory_driver_create */
+	{"memory", ENGINE_FORM_OPTIONS, memory_driver_create},
 };
 
 #define SCHEMES (sizeof(schemes) / sizeof(schemes[0]))

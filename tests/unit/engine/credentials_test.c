@@ -146,7 +146,7 @@ static void others_must_not_read(void **state)
 static void others_must_not_own(void **state)
 {
 	if (geteuid() != 0) {
-		print_message("only root can give files away\n");
+		print_message("# only root can give files away\n");
 		skip();
 	}
 	write_file(state, "password=S3CRET\n", 16, 0600);
