@@ -184,6 +184,12 @@ static int make_identity(struct remote *remote, const uint8_t node_id[16], char 
 	struct engine_item item = {.data = (const uint8_t *)&id, .bytes = sizeof(id)};
 	int error;
 
+	if (most < REMOTE_PART_BYTES_MIN) {
+		snprintf(why, why_bytes,
+			 "this storage engine takes objects of %u bytes at most, abaft needs %u",
+			 most, REMOTE_PART_BYTES_MIN);
+		return -EINVAL;
+	}
 	/* A group in one object wherever it fits. */
 	id.part_bytes = ABAFT_LOG_GROUP_BYTES_MAX + REMOTE_WRITER_BYTES;
 	if (id.part_bytes > most)

@@ -57,8 +57,8 @@ struct remote_config {
 
 /*
  * Reads the identity, or makes it. Waits for the engine as long as a call may. 0, -EBADMSG (what
- * stands there is no identity, or of a later format), -ENOMEM, or as engine.h says; `why` gets a
- * sentence.
+ * stands there is no identity, or of a later format), -EINVAL (the engine's objects are too small),
+ * -ENOMEM, or as engine.h says; `why` gets a sentence.
  */
 int remote_open(struct remote **out, const struct remote_config *config, char *why,
 		size_t why_bytes) __attribute__((warn_unused_result));
