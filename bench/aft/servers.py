@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""servers.py - the storage servers of the evaluation, and the delay before them. All are processes
+of this network namespace, ended by their pid."""
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import node as nodes
+
+READY_S = 30
+# Log-normal times of a request in microseconds: median, 99th percentile, and for each KiB that it
+# moves. DynamoDB's are the direct puts of the paper's Fig. 2 (1 and 10 values of 4 KB); S3's and
+# Redis' make the paper's plain Fig. 3 out of six requests and two hops.
+SERVICE = {'redis': (500, 1500, 0), 's3': (25000, 90000, 0), 'dynamodb': (3000, 5500, 105)}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def end(process):
+    """SIGTERM, and SIGKILL if that is not heard."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class Redis:
+    """redis-server, in memory as the paper's: what it acknowledges does not survive it."""
+    name = 'redis'
+    transactions = ('redis-multi', 'redis-validated')
+
+    def __init__(self):
+        self.reason = None if shutil.which('redis-server') else 'needs redis-server'
+        self.process = None
+        self.environment = {}
+
+    def start(self):
+        if self.process:
+            return
+        self.dir = tempfile.mkdtemp(prefix='abaft-bench-redis-', dir='/var/tmp')
+        self.port = free_port()
+        with open(f'{self.dir}/said', 'w') as said:
+            self.process = subprocess.Popen(
+                ['redis-server', '--bind', '127.0.0.1', '--port', str(self.port), '--dir', self.dir,
+                 '--save', '', '--appendonly', 'no'],
+                stdout=said, stderr=said, preexec_fn=nodes._die_with_parent)
+        nodes._wait(self._answers, READY_S, 'redis-server')
+
+    def _ask(self, *words):
+        with socket.create_connection(('127.0.0.1', self.port), timeout=READY_S) as asking:
+            asking.sendall(' '.join(words).encode() + b'\r\n')
+            return asking.recv(64)
+
+    def _answers(self):
+        try:
+            return self._ask('PING').startswith(b'+PONG')
+        except OSError:
+            return False
+
+    def fresh(self):
+        """An empty place; returns its name."""
+        self.start()
+        if not self._ask('FLUSHALL').startswith(b'+OK'):
+            raise RuntimeError('redis-server does not empty itself')
+        return 'aft'
+
+    def url(self, place, port):
+        return f'redis://127.0.0.1:{port}/{place}'
+
+    def flags(self, place, port):
+        return ['--port', str(port)]
+
+    def stop(self):
+        if self.process:
+            end(self.process)
+            shutil.rmtree(self.dir, ignore_errors=True)
+            self.process = None
+
+
+class Embedded:
+    """No server: the node's own log, synced."""
+    name = 'embedded'
+    transactions = ()
+    reason = None
+    environment = {}
+
+    def fresh(self):
+        return ''
+
+    def stop(self):
+        pass
+
+
+ENGINES = {'embedded': Embedded, 'redis': Redis}
+
+
+class Delay:
+    """bench/aft/delay before a server; counts what passes."""
+
+    def __init__(self, build, engine, port, seed=1):
+        median, p99, kib = SERVICE[engine]
+        self.port = free_port()
+        command = [f'{build}/bench/aft/delay', f'--listen={self.port}', f'--to={port}',
+                   f'--median-us={median}', f'--p99-us={p99}', f'--kib-us={kib}', f'--seed={seed}']
+        if engine == 'redis':
+            command.append('--resp')
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE,
+                                        preexec_fn=nodes._die_with_parent)
+        if self._line() != 'ready':
+            raise RuntimeError('bench/aft/delay did not start')
+
+    def _line(self):
+        if not select.select([self.process.stdout], [], [], READY_S)[0]:
+            raise TimeoutError('bench/aft/delay says nothing')
+        return self.process.stdout.readline().decode().strip()
+
+    def counts(self):
+        self.process.send_signal(signal.SIGUSR1)
+        return json.loads(self._line())
+
+    def stop(self):
+        end(self.process)
+        self.process.stdout.close()
+
+
+def nobody_else():
+    """Waits, at most half a minute, until the machine has little else to do."""
+    until = time.monotonic() + 30
+    while os.getloadavg()[0] > 1.5 and time.monotonic() < until:
+        time.sleep(1)
