@@ -5,6 +5,13 @@
  * An afxdp port is one ethdev for each queue (start_queue=N): DPDK 22.11's driver takes several
  * queues in one ethdev on few interfaces only. They share one pool, so that any queue sends a frame
  * that another one received without a copy.
+ *
+ * I1. An afxdp ethdev whose queue the kernel refused, as a killed run still has it, is never used
+ *     again, nor closed. The driver keeps its count of what it put into the fill ring, but the next
+ *     try gets an empty ring: after one refusal the kernel would find zeros in it, and receive 2048
+ *     frames into one and the same buffer, which the pool then holds as often; after two it would
+ *     never fit again. Closing frees once more what the driver freed when it failed. So each try is
+ *     a new ethdev, and the pool is put right in between (port_pool.c, I2).
  */
 #include "dataplane/net/port_device.h"
 
@@ -25,8 +32,10 @@
 #include "dataplane/net/port_why.h"
 
 #define RING_FRAMES	   512
-/* After kill -9 the kernel holds an AF_XDP queue for about 20 ms. */
-#define QUEUE_TRIES	   50
+/* After kill -9 the kernel holds an AF_XDP queue for about 20 ms, on a busy machine for longer.
+ * Each try is a device of its own, and DPDK has room for 32; the pauses grow and make 2 s together.
+ */
+#define QUEUE_TRIES	   15
 #define QUEUE_TRY_PAUSE_US 20000
 #define DEVICE_NAMES_MAX   256
 
@@ -113,19 +122,6 @@ static int make_ethdev(struct port_device *device, uint32_t queue, char *why)
 	return -EINVAL;
 }
 
-static int setup_rx(uint16_t ethdev, uint16_t queue, struct port_device *device)
-{
-	int tries = device->spec.kind == PORT_AFXDP ? QUEUE_TRIES : 1, err;
-
-	do {
-		err = rte_eth_rx_queue_setup(ethdev, queue, RING_FRAMES,
-					     (unsigned int)SOCKET_ID_ANY, NULL, device->pool);
-		if (err && tries > 1)
-			usleep(QUEUE_TRY_PAUSE_US);
-	} while (err && --tries);
-	return err;
-}
-
 /* Configures and starts one ethdev with `queues` queues. */
 static int start_ethdev(struct port_device *device, uint16_t ethdev, uint16_t queues, char *why)
 {
@@ -151,7 +147,8 @@ static int start_ethdev(struct port_device *device, uint16_t ethdev, uint16_t qu
 		err = rte_eth_tx_queue_setup(ethdev, i, RING_FRAMES, (unsigned int)SOCKET_ID_ANY,
 					     NULL);
 	for (uint16_t i = 0; i < queues && !err; i++)
-		err = setup_rx(ethdev, i, device);
+		err = rte_eth_rx_queue_setup(ethdev, i, RING_FRAMES, (unsigned int)SOCKET_ID_ANY,
+					     NULL, device->pool);
 	if (!err)
 		err = rte_eth_dev_start(ethdev);
 	if (err)
@@ -180,20 +177,48 @@ static void fill_queue(struct port_device *device, uint32_t number, uint16_t eth
 	q->fd = fd;
 }
 
-static int open_afxdp(struct port_device *device, char *why)
+/* The ethdev is there. */
+static int start_queue(struct port_device *device, uint32_t number, char *why)
 {
 	struct iface_sockets before;
+	int err;
+
+	iface_sockets(&before);
+	err = start_ethdev(device, device->ethdev[number], 1, why);
+	if (!err)
+		fill_queue(device, number, device->ethdev[number], 0, iface_new_socket(&before));
+	return err;
+}
+
+/* I1. */
+static int open_queue(struct port_device *device, uint32_t number, char *why)
+{
+	struct port_pool_note note;
+	int err = port_pool_note(device->pool, &note);
+
+	if (err)
+		return port_say(why, err, "no memory to note the free frame buffers in");
+	for (uint32_t tries = 1;; tries++) {
+		err = make_ethdev(device, number, why);
+		if (err)
+			break;
+		err = start_queue(device, number, why);
+		if (!err || tries == QUEUE_TRIES)
+			break;
+		port_pool_restore(device->pool, &note);
+		usleep(tries * QUEUE_TRY_PAUSE_US);
+	}
+	port_pool_forget(&note);
+	return err;
+}
+
+static int open_afxdp(struct port_device *device, char *why)
+{
 	int err = iface_check(device->spec.name, why);
 
 	for (uint32_t i = 0; i < device->spec.queues && !err; i++) {
-		err = make_ethdev(device, i, why);
-		if (err)
-			break;
-		device->ethdevs++;
-		iface_sockets(&before);
-		err = start_ethdev(device, device->ethdev[i], 1, why);
-		if (!err)
-			fill_queue(device, i, device->ethdev[i], 0, iface_new_socket(&before));
+		err = open_queue(device, i, why);
+		device->ethdevs += !err;
 	}
 	return err;
 }

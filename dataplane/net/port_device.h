@@ -35,6 +35,20 @@ extern const struct port_ops port_dpdk_ops;
 /* The pool of the device's frame buffers. 0 or negative errno. */
 int port_pool_make(struct port_device *device, const struct port_device_config *config, char *why);
 
+/* Buffers that are free at a moment. */
+struct port_pool_note {
+	void **buffers;
+	uint32_t count;
+};
+
+/* Before a driver takes buffers of the pool, which it loses when it fails: notes what is free. To
+ * be forgotten in the end. 0 or -ENOMEM. As long as no worker runs. */
+__attribute__((warn_unused_result)) int port_pool_note(struct rte_mempool *pool,
+						       struct port_pool_note *note);
+/* It failed, and holds none of them any more: what was free is free again. */
+void port_pool_restore(struct rte_mempool *pool, const struct port_pool_note *note);
+void port_pool_forget(struct port_pool_note *note);
+
 /* A PCI address in full, as DPDK and the kernel name the device. 0 or -EINVAL. */
 __attribute__((warn_unused_result)) int port_pci_name(char name[PORT_NAME_BYTES], const char *text,
 						      char *why);

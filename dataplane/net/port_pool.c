@@ -12,9 +12,17 @@
  * I1. A buffer of an afxdp port is one page, header and all, and the memory begins with a page:
  *     number times bytes is then all of it. It suits drivers that let the NIC write there, too, as
  *     these cannot use a buffer across two pages.
+ *
+ * The driver also fills a queue's fill ring before it asks the kernel for the queue, and forgets
+ * the 2048 buffers when it does not get it. While a killed run's queue is not free yet we ask again
+ * and again. Therefore:
+ *
+ * I2. A try that failed leaves the pool as it was: it is emptied of what is left, and gets what it
+ * had.
  */
 #include "dataplane/net/port_device.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <rte_errno.h>
@@ -110,4 +118,47 @@ int port_pool_make(struct port_device *device, const struct port_device_config *
 				buffers, buffers / (1048576 / PORT_BUFFER_BYTES) + 1,
 				rte_strerror(rte_errno));
 	return 0;
+}
+
+/* Takes all that is free, and at most `max` of it. */
+static uint32_t take_free(struct rte_mempool *pool, void **buffers, uint32_t max)
+{
+	uint32_t count = 0;
+
+	while (count < max && !rte_mempool_get(pool, &buffers[count]))
+		count++;
+	return count;
+}
+
+static void put_free(struct rte_mempool *pool, void *const *buffers, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		rte_mempool_put(pool, buffers[i]);
+}
+
+int port_pool_note(struct rte_mempool *pool, struct port_pool_note *note)
+{
+	note->count = 0;
+	note->buffers = calloc(pool->size, sizeof(*note->buffers));
+	if (!note->buffers)
+		return -ENOMEM;
+	note->count = take_free(pool, note->buffers, pool->size);
+	put_free(pool, note->buffers, note->count);
+	return 0;
+}
+
+/* I2. */
+void port_pool_restore(struct rte_mempool *pool, const struct port_pool_note *note)
+{
+	void *left;
+
+	while (!rte_mempool_get(pool, &left))
+		;
+	put_free(pool, note->buffers, note->count);
+}
+
+void port_pool_forget(struct port_pool_note *note)
+{
+	free(note->buffers);
+	*note = (struct port_pool_note){0};
 }
