@@ -351,12 +351,12 @@ void op_tried(void *arg, struct engine_op *op, int result)
 		note_success(engine);
 	if (op->own.parent != NULL) {
 		compare_end(engine, op, err, now_us);
+	} else if (again > 0) {
+		op_pause(engine, op, err, now_us);
 	} else if (err == -EEXIST) {
 		op->items[0].result = -EINPROGRESS;
 		if (!compare_begin(engine, op))
 			op_pause(engine, op, -ETIMEDOUT, now_us);
-	} else if (again > 0) {
-		op_pause(engine, op, err, now_us);
 	} else {
 		op_end(engine, op, err);
 	}
