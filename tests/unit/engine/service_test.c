@@ -585,10 +585,9 @@ static void removals_are_slow_and_others_are_not(void **state)
 {
 	const struct engine_config config = {.delete_rate = 1000};
 	struct engine_op removals[2], put, *ended;
-	uint64_t begun_us;
+	uint64_t begun_us = engine_now_us();
 
 	begin_with(NULL, 0, &config);
-	begun_us = engine_now_us();
 	removals[0] = op_of(ENGINE_DELETE, &items[0], 100);
 	removals[1] = op_of(ENGINE_DELETE, &items[100], 1);
 	put = op_of(ENGINE_PUT, &items[101], 1);
