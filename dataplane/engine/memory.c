@@ -104,11 +104,16 @@ static uint32_t requests_of(const struct memory_driver *md, const struct engine_
 	return (todo + each - 1) / each;
 }
 
-static enum fate draw_fate(struct memory_store *store, const struct engine_op *op)
+static bool is_down(const struct memory_store *store, uint64_t now_us)
+{
+	return now_us >= store->faults.down_us && now_us < store->faults.up_us;
+}
+
+static enum fate draw_fate(struct memory_store *store, const struct engine_op *op, uint64_t now_us)
 {
 	const struct memory_faults *faults = &store->faults;
 
-	if (chance(store, faults->error))
+	if (is_down(store, now_us) || chance(store, faults->error))
 		return FATE_ERROR;
 	if (chance(store, faults->throttle))
 		return FATE_THROTTLED;
@@ -130,7 +135,7 @@ static void memory_begin(struct engine_driver *driver, struct engine_op *op)
 	uint32_t requests = requests_of(md, op);
 
 	pthread_mutex_lock(&store->lock);
-	pending.fate = draw_fate(store, op);
+	pending.fate = draw_fate(store, op, now_us);
 	/* All at once, so the slowest counts. */
 	for (uint32_t i = 0; i < requests; i++) {
 		uint64_t us = draw_us(store, &store->faults.latency[op->verb]);
@@ -233,11 +238,11 @@ static const char *sentence(int err)
 	}
 }
 
-static int fate_error(const struct memory_store *store, enum fate *fate, uint64_t now_us)
+static int fate_error(struct memory_store *store, enum fate *fate, uint64_t now_us)
 {
-	if (now_us >= store->faults.down_us && now_us < store->faults.up_us) {
-		/* Cut off behind the storage's back, or before it. */
-		*fate = *fate == FATE_DONE && (now_us & 1) != 0 ? FATE_LOST : FATE_ERROR;
+	if (is_down(store, now_us)) {
+		/* Cut off on the way there or back. */
+		*fate = *fate == FATE_DONE && chance(store, 0.5) ? FATE_LOST : FATE_ERROR;
 		return -ENOTCONN;
 	}
 	if (store->faults.denied)
