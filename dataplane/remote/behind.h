@@ -11,12 +11,14 @@
  * The engine gets the same bytes under the same names as it does without a disk (remote.h), but
  * several neighbouring groups in one object when there are some. A log has a thread for this.
  *
- * B1. The engine never has of a log what is not durable on the disk, nor a hole: ranges go in the
- *     log's order, and the next segment begins when the one before is all there.
+ * B1. The engine never has of a log what is not durable on the disk, nor a hole: of each log one
+ *     object at a time is under way, in the log's order. (Its parts go at once; so a log comes to
+ *     4 MiB for each round trip, at most.)
  * B2. What the disk is ahead is bounded (lag): beyond it writes are held back, so the log fills and
  *     its senders are told BUSY.
  * B3. A start goes on where the engine's last object ends: what a crash left behind is written
- *     first.
+ *     first. An object of the last run that arrives after that is taken for what it is, if it holds
+ *     the same bytes as the disk; else somebody else writes this log, and that is the end.
  * B4. Before a segment is removed from the engine, and before a checkpoint counts there, all that
  *     was durable in any log until then is there. So what the engine has can be started from, by a
  *     node that has lost its disk; it misses at most the lag.

@@ -11,9 +11,7 @@
 #include "dataplane/remote/remote_impl.h"
 
 /* Ranges that wait to be shipped, of one log. */
-#define SHIPPER_RANGES	4096
-/* Objects on their way. */
-#define SHIPPER_FLIGHTS 4
+#define SHIPPER_RANGES 4096
 
 /* Bytes of a segment that are durable on the disk: whole groups. */
 struct range {
@@ -40,14 +38,9 @@ struct shipper {
 	pthread_t thread;
 	bool running;
 	/* The thread's. */
-	uint8_t *buffer[SHIPPER_FLIGHTS];
-	struct flight {
-		uint64_t ranges; /* the ring's index behind it */
-		uint64_t bytes;
-		bool open, done;
-	} flight[SHIPPER_FLIGHTS];
-	uint64_t first, next; /* flights: first .. next - 1, by number % SHIPPER_FLIGHTS */
-	uint32_t segment;     /* that is attached */
+	uint8_t *buffer, *other;
+	uint32_t segment; /* that is attached */
+	uint64_t covered; /* bytes of it that are in the engine */
 	bool attached;
 	int near_handle;
 };

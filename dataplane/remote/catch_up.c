@@ -133,38 +133,12 @@ static int follow(struct walk *walk, const uint32_t *numbers, int count)
 	return error;
 }
 
-/* Where the group or groups of one object end. */
-static int object_end(struct walk *walk, const struct remote_segment *far, uint32_t block,
-		      uint64_t *end)
-{
-	struct remote *remote = walk->shipper->behind->remote;
-	uint64_t bytes = 0;
-
-	for (uint32_t part = 0;; part++) {
-		struct engine_item item = {.to = walk->buffer, .bytes = remote->part_bytes};
-		int error;
-
-		remote_name_part(&item.name, walk->shipper->log, &far->id, block, part);
-		error = remote_call_one(remote, ENGINE_GET, &item);
-		if (error && error != -ENOENT)
-			return error;
-		bytes += error ? 0 : item.got;
-		if (error || item.got < remote->part_bytes)
-			break;
-	}
-	if (bytes < REMOTE_WRITER_BYTES)
-		return -EBADMSG;
-	*end = (uint64_t)block * ABAFT_LOG_BLOCK_BYTES +
-	       format_blocks_up((uint32_t)(bytes - REMOTE_WRITER_BYTES));
-	return 0;
-}
-
 /* The engine's last segment that holds something, and where that ends. */
 static int find_begin(struct walk *walk, uint32_t near_first)
 {
 	struct remote *remote = walk->shipper->behind->remote;
 	const struct remote_segment *last = NULL, *s;
-	uint32_t block;
+	uint32_t block, bytes = 0;
 	int error = remote_segments_load(remote, walk->shipper->log);
 
 	if (error)
@@ -180,7 +154,9 @@ static int find_begin(struct walk *walk, uint32_t near_first)
 	walk->segment = last->id.number;
 	(void)remote_segment_start(last, (uint32_t)(last->bytes / ABAFT_LOG_BLOCK_BYTES) - 1,
 				   &block);
-	return object_end(walk, last, block, &walk->skip);
+	error = remote_object_read(remote, walk->shipper->log, last, block, walk->buffer, &bytes);
+	walk->skip = (uint64_t)block * ABAFT_LOG_BLOCK_BYTES + format_blocks_up(bytes);
+	return error;
 }
 
 static int by_number(const void *a, const void *b)
@@ -194,8 +170,7 @@ int shipper_catch_up(struct shipper *shipper, const uint8_t node_id[16])
 {
 	uint32_t *numbers = malloc(ABAFT_LOG_SEGMENTS_MAX * sizeof(*numbers));
 	struct walk walk = {.shipper = shipper, .handle = -1};
-	/* Of an object's part, or of a group. */
-	size_t room = shipper->behind->remote->part_bytes + ABAFT_LOG_GROUP_BYTES_MAX;
+	size_t room = remote_object_room(shipper->behind->remote);
 	int count, error = -ENOMEM;
 
 	memcpy(walk.node_id, node_id, sizeof(walk.node_id));

@@ -106,6 +106,13 @@ uint32_t remote_segment_next(const struct remote_segment *segment, uint32_t bloc
 int remote_pieces(const struct remote *remote, uint32_t log, const struct remote_segment *segment,
 		  uint64_t offset, uint32_t bytes, uint8_t *to, struct engine_item *items,
 		  uint32_t max) __attribute__((warn_unused_result));
+/* The bytes of the log in the object that begins at `block`, all of its parts, to `to`, which has
+ * room for a part more than the largest. 0, -ENOENT, -EBADMSG, or as engine.h. */
+int remote_object_read(struct remote *remote, uint32_t log, const struct remote_segment *segment,
+		       uint32_t block, uint8_t *to, uint32_t *bytes)
+	__attribute__((warn_unused_result));
+/* Room that takes. */
+size_t remote_object_room(const struct remote *remote);
 /* After the GET: what is not there reads as zeros. 0, or the first other error. */
 int remote_pieces_end(struct engine_item *items, uint32_t count)
 	__attribute__((warn_unused_result));

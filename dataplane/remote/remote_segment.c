@@ -213,6 +213,35 @@ int remote_pieces_end(struct engine_item *items, uint32_t count)
 	return error;
 }
 
+size_t remote_object_room(const struct remote *remote)
+{
+	return REMOTE_WRITER_BYTES + ABAFT_LOG_GROUP_BYTES_MAX + remote->part_bytes;
+}
+
+int remote_object_read(struct remote *remote, uint32_t log, const struct remote_segment *segment,
+		       uint32_t block, uint8_t *to, uint32_t *bytes)
+{
+	uint32_t got = 0;
+
+	for (uint32_t part = 0; got + remote->part_bytes <= remote_object_room(remote); part++) {
+		struct engine_item item = {.to = to + got, .bytes = remote->part_bytes};
+		int error;
+
+		remote_name_part(&item.name, log, &segment->id, block, part);
+		error = remote_call_one(remote, ENGINE_GET, &item);
+		if (error && (error != -ENOENT || part == 0))
+			return error;
+		got += error ? 0 : item.got;
+		if (error || item.got < remote->part_bytes)
+			break;
+	}
+	if (got < REMOTE_WRITER_BYTES || got > REMOTE_WRITER_BYTES + ABAFT_LOG_GROUP_BYTES_MAX)
+		return -EBADMSG;
+	*bytes = got - REMOTE_WRITER_BYTES;
+	memmove(to, to + REMOTE_WRITER_BYTES, *bytes);
+	return 0;
+}
+
 /* Listing all segments of a log, some at a time. */
 struct loading {
 	struct remote *remote;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dataplane/log/format.h"
 #include "dataplane/remote/behind_impl.h"
 
 #define SLOT	0
@@ -33,30 +34,6 @@ bool shipper_give(struct shipper *shipper, const struct range *range)
 	atomic_store_explicit(&shipper->put, put + 1, memory_order_release);
 	sem_post(&shipper->work);
 	return true;
-}
-
-/* What of the engine has come: flights end in order. */
-static void land(struct shipper *shipper, bool wait)
-{
-	struct logdev_done done[SHIPPER_FLIGHTS];
-	uint32_t count = shipper->far->ops->poll(shipper->far, done, SHIPPER_FLIGHTS);
-
-	if (count == 0 && wait && shipper->far->ops->wait(shipper->far) == 0)
-		count = shipper->far->ops->poll(shipper->far, done, SHIPPER_FLIGHTS);
-	for (uint32_t i = 0; i < count; i++) {
-		shipper->flight[done[i].tag % SHIPPER_FLIGHTS].done = true;
-		if (done[i].result && !atomic_load(&shipper->error))
-			atomic_store(&shipper->error, done[i].result);
-	}
-	for (; shipper->first < shipper->next && !atomic_load(&shipper->error); shipper->first++) {
-		struct flight *flight = &shipper->flight[shipper->first % SHIPPER_FLIGHTS];
-
-		if (!flight->done)
-			return;
-		atomic_fetch_add(&shipper->objects, 1);
-		atomic_fetch_add(&shipper->shipped_bytes, flight->bytes);
-		atomic_store_explicit(&shipper->shipped, flight->ranges, memory_order_release);
-	}
 }
 
 static int pause_a_little(void)
@@ -96,7 +73,6 @@ static int make_far(struct shipper *shipper, uint32_t number)
 	return shipper->far->ops->create(shipper->far, number, bytes);
 }
 
-/* B1: all of the segment before is there. */
 static int move_to(struct shipper *shipper, uint32_t number)
 {
 	struct logdev *near = shipper->near, *far = shipper->far;
@@ -105,8 +81,6 @@ static int move_to(struct shipper *shipper, uint32_t number)
 
 	if (shipper->attached && shipper->segment == number)
 		return 0;
-	while (shipper->first < shipper->next && !ends(shipper))
-		land(shipper, true);
 	if (shipper->near_handle >= 0)
 		near->ops->close(near, shipper->near_handle);
 	shipper->attached = false;
@@ -120,6 +94,7 @@ static int move_to(struct shipper *shipper, uint32_t number)
 	error = far->ops->attach(far, SLOT, handle);
 	far->ops->close(far, handle);
 	shipper->segment = number;
+	shipper->covered = 0;
 	shipper->attached = error == 0;
 	return error;
 }
@@ -145,31 +120,77 @@ static bool next_range(struct shipper *shipper, struct range *out)
 	return true;
 }
 
-static int fly(struct shipper *shipper, const struct range *range)
+static int read_near(struct shipper *shipper, uint64_t offset, uint32_t bytes, uint8_t *to)
 {
-	uint32_t number = (uint32_t)(shipper->next % SHIPPER_FLIGHTS);
-	struct flight *flight = &shipper->flight[number];
-	struct logdev_write write = {
-		.slot = SLOT,
-		.buffer = number,
-		.bytes = range->bytes,
-		.offset = range->offset,
-		.tag = shipper->next,
-		.sync = true,
-	};
-	ssize_t got =
-		shipper->near->ops->read(shipper->near, shipper->near_handle,
-					 shipper->buffer[number], range->bytes, range->offset);
+	struct logdev *near = shipper->near;
+	ssize_t got = near->ops->read(near, shipper->near_handle, to, bytes, offset);
 
-	if (got < 0 || (uint32_t)got != range->bytes)
-		return got < 0 ? (int)got : -EIO;
-	*flight = (struct flight){
-		.ranges = atomic_load_explicit(&shipper->taken, memory_order_relaxed),
-		.bytes = range->bytes,
-	};
-	shipper->next++;
-	shipper->far->ops->write(shipper->far, &write);
-	return 0;
+	return got < 0 ? (int)got : (uint32_t)got == bytes ? 0 : -EIO;
+}
+
+static int put(struct shipper *shipper, uint64_t offset, uint32_t bytes)
+{
+	const struct logdev_write write = {.slot = SLOT, .bytes = bytes, .offset = offset};
+	struct logdev *far = shipper->far;
+	struct logdev_done done;
+	int error = 0;
+
+	far->ops->write(far, &write);
+	while (!error && far->ops->poll(far, &done, 1) == 0)
+		error = far->ops->wait(far);
+	return error ? error : done.result;
+}
+
+/* What stands at a name that was refused: how many bytes it brings, if they are the disk's (B3). */
+static int adopt(struct shipper *shipper, uint32_t number)
+{
+	struct remote *remote = shipper->behind->remote;
+	const struct remote_segment *far = remote_segment_find(remote, shipper->log, number);
+	uint64_t offset = shipper->covered;
+	uint32_t block = (uint32_t)(offset / ABAFT_LOG_BLOCK_BYTES), bytes = 0;
+	int error =
+		far ? remote_object_read(remote, shipper->log, far, block, shipper->other, &bytes)
+		    : -ENOENT;
+
+	/* Refused, and yet not to be seen: a moment later it will be. */
+	if (error == -ENOENT && far) {
+		pause_a_little();
+		return 0;
+	}
+	if (!error && offset + format_blocks_up(bytes) > far->bytes)
+		error = -ESTALE;
+	if (!error)
+		error = read_near(shipper, offset, format_blocks_up(bytes), shipper->buffer);
+	if (!error && memcmp(shipper->buffer, shipper->other, bytes) != 0)
+		error = -ESTALE;
+	if (!error) {
+		remote_segment_set((struct remote_segment *)(uintptr_t)far, block);
+		shipper->covered += format_blocks_up(bytes);
+	}
+	return error;
+}
+
+/* Brings one range, or what of it is not there yet, in one object; more if some of it was. */
+static int ship(struct shipper *shipper, const struct range *range)
+{
+	uint64_t end = range->offset + range->bytes;
+	int error = move_to(shipper, range->segment);
+
+	if (!error && shipper->covered < range->offset)
+		shipper->covered = range->offset;
+	while (!error && shipper->covered < end) {
+		uint32_t left = (uint32_t)(end - shipper->covered);
+
+		error = read_near(shipper, shipper->covered, left, shipper->buffer);
+		if (!error)
+			error = put(shipper, shipper->covered, left);
+		if (error == -ESTALE)
+			error = adopt(shipper, range->segment);
+		else if (!error)
+			shipper->covered = end;
+		atomic_fetch_add(&shipper->objects, 1);
+	}
+	return error;
 }
 
 static void *run(void *arg)
@@ -179,27 +200,23 @@ static void *run(void *arg)
 	int error = 0;
 
 	while (!error && !ends(shipper)) {
-		bool flying = shipper->first < shipper->next;
-
-		if (shipper->next - shipper->first == SHIPPER_FLIGHTS) {
-			land(shipper, true);
-			continue;
-		}
 		if (next_range(shipper, &range)) {
-			error = move_to(shipper, range.segment);
-			if (!error)
-				error = fly(shipper, &range);
+			error = ship(shipper, &range);
+			if (error)
+				break;
+			atomic_fetch_add(&shipper->shipped_bytes, range.bytes);
+			atomic_store_explicit(
+				&shipper->shipped,
+				atomic_load_explicit(&shipper->taken, memory_order_relaxed),
+				memory_order_release);
 			continue;
 		}
-		if (flying)
-			land(shipper, true);
-		else if (atomic_load(&shipper->stop))
+		if (atomic_load(&shipper->stop))
 			break;
-		else
-			while (sem_wait(&shipper->work) < 0 && errno == EINTR)
-				;
+		while (sem_wait(&shipper->work) < 0 && errno == EINTR)
+			;
 	}
-	if (error && !atomic_load(&shipper->error))
+	if (error)
 		atomic_store(&shipper->error, error);
 	return NULL;
 }
@@ -216,13 +233,15 @@ int shipper_create(struct shipper **out, struct behind *behind, uint32_t log, st
 	shipper->log = log;
 	shipper->near_handle = -1;
 	sem_init(&shipper->work, 0, 0);
-	for (uint32_t i = 0; i < SHIPPER_FLIGHTS; i++)
-		if (posix_memalign((void **)&shipper->buffer[i], ABAFT_LOG_BLOCK_BYTES,
-				   ABAFT_LOG_GROUP_BYTES_MAX))
-			goto fail;
+	if (posix_memalign((void **)&shipper->buffer, ABAFT_LOG_BLOCK_BYTES,
+			   ABAFT_LOG_GROUP_BYTES_MAX))
+		goto fail;
+	shipper->other = malloc(remote_object_room(behind->remote));
+	if (!shipper->other)
+		goto fail;
 	error = remote_logdev(behind->remote, log, &shipper->far);
 	if (!error)
-		error = shipper->far->ops->start(shipper->far, shipper->buffer, SHIPPER_FLIGHTS,
+		error = shipper->far->ops->start(shipper->far, &shipper->buffer, 1,
 						 ABAFT_LOG_GROUP_BYTES_MAX);
 	if (error)
 		goto fail;
@@ -258,8 +277,8 @@ void shipper_destroy(struct shipper *shipper)
 		shipper->near->ops->close(shipper->near, shipper->near_handle);
 	if (shipper->far)
 		shipper->far->ops->destroy(shipper->far);
-	for (uint32_t i = 0; i < SHIPPER_FLIGHTS; i++)
-		free(shipper->buffer[i]);
+	free(shipper->buffer);
+	free(shipper->other);
 	sem_destroy(&shipper->work);
 	free(shipper);
 }

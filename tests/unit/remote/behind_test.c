@@ -370,6 +370,41 @@ static void test_faults_lose_nothing(void **state)
 	end(&bed);
 }
 
+static void naps(int ms)
+{
+	for (int i = 0; i < ms; i++)
+		nap();
+}
+
+/* B3: the dead run's last object is there, but was not seen when the next run began. */
+static void test_late_object_is_adopted(void **state)
+{
+	struct bed bed;
+
+	begin(&bed, state, "behind-late");
+	assert_int_equal(open_log(&bed), 0);
+	append_many(&bed, 10);
+	wait_durable(&bed);
+	wait_shipped(&bed);
+	naps(700);
+	faults(&bed, "late=1/100");
+	append_many(&bed, 1);
+	wait_durable(&bed);
+	naps(200);
+	die(&bed);
+	faults(&bed, "late=0/0&stale=600");
+	open_engine(&bed);
+	assert_int_equal(engine_has(&bed), 10);
+	assert_int_equal(open_log(&bed), 0);
+	append_many(&bed, 50);
+	wait_durable(&bed);
+	wait_shipped(&bed);
+	close_log(&bed);
+	faults(&bed, "stale=0");
+	assert_int_equal(engine_has(&bed), bed.appended);
+	end(&bed);
+}
+
 /* A disk that was put back to an earlier time, or another node: the engine is not overwritten. */
 static void test_engine_ahead_is_refused(void **state)
 {
@@ -402,9 +437,10 @@ static void test_engine_ahead_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_engine_gets_all),	TEST(test_neighbours_share_objects),
-		TEST(test_lag_is_bounded),	TEST(test_start_finishes),
-		TEST(test_faults_lose_nothing), TEST(test_engine_ahead_is_refused),
+		TEST(test_engine_gets_all),	   TEST(test_neighbours_share_objects),
+		TEST(test_lag_is_bounded),	   TEST(test_start_finishes),
+		TEST(test_faults_lose_nothing),	   TEST(test_engine_ahead_is_refused),
+		TEST(test_late_object_is_adopted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
