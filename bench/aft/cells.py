@@ -288,7 +288,8 @@ class Bench:
     def __init__(self, build, small=False):
         self.build, self.small = build, small
         self.engines = {}
-        self.done = {}
+        self.done = {}    # results of measure(), by what was measured
+        self.others = []  # and of cells that were measured more than once
         self.example = None
 
     def engine(self, name):
@@ -317,7 +318,11 @@ class Bench:
 
     def missing(self, system, engine):
         """Why this cannot be measured, or None."""
-        if not system.is_abaft or engine == 'embedded':
+        return self.missing_engine(engine) if system.is_abaft else None
+
+    def missing_engine(self, engine):
+        """Why no node can have this engine, or None."""
+        if engine == 'embedded':
             return None
         if self.example is None:
             self.example = nodes.run(f'{self.build}/control/abaftd', '--print-example')

@@ -20,6 +20,7 @@ class Evaluation:
     size: str  # of DIVIDED
     out: str
     skipped: dict  # engine, or (engine, system) -> reason
+    results: dict  # of figures, as they are done
 
     def load(self, **more):
         load = Workload(**more)
@@ -220,6 +221,7 @@ def fig2(evaluation):
                                                           keys=keys, clients=1, distinct=True))
                     rows[engine, str(system), writes] = result
                     out.append(result)
+    evaluation.bench.others += out
     evaluation.say('\nFig. 2: one client, no hop, storage as slow as the services; median ms, p99 '
                    'ms of a transaction of so many writes')
     for (engine, system, writes), result in rows.items():
@@ -248,6 +250,7 @@ def fig4(evaluation):
                     result = cell.measure(evaluation.load(keys=keys, zipf=zipf, hop_us=HOP_US))
                     rows[engine, str(system), zipf] = result
                     out.append(result)
+    evaluation.bench.others += out
     evaluation.say(f'\nFig. 4: {keys} keys, 10 clients, hop 15 ms; median ms, p99 ms')
     for (engine, system, zipf), result in rows.items():
         theirs = paper.FIG_4.get((engine, system), {}).get(zipf)
@@ -338,7 +341,3 @@ def fig7(evaluation):
     plot.lines(f'{evaluation.out}/fig7.svg', 'One node: transactions per second', 'clients',
                'transactions per second', series)
     return list(rows.values())
-
-
-FIGURES = {'table2': table2, 'fig2': fig2, 'fig3': fig3, 'fig4': fig4, 'fig5': fig5, 'fig6': fig6,
-           'fig7': fig7}
