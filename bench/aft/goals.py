@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""goals.py - what the evaluation is to show, each as a line that says PASS, MISSED or not measured."""
+"""goals.py - what the evaluation is to show: each a line that says PASS, MISSED or not measured."""
 import figures
 import paper
 import throughput
@@ -41,7 +41,8 @@ def _trips(evaluation):
                 continue
             found = ours['storage']
             yield _line(found['requests'] <= 1.0005, what,
-                        f'{found["trips"]:.3f} groups and {found["requests"]:.3f} requests a commit')
+                        f'{found["trips"]:.3f} groups and {found["requests"]:.3f} requests a '
+                        'commit')
 
 
 def _anomalies(evaluation):

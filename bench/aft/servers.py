@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 
+import dynamodb_server
 import node as nodes
 
 READY_S = 30
@@ -40,7 +41,6 @@ def end(process):
 class Redis:
     """redis-server, in memory as the paper's: what it acknowledges does not survive it."""
     name = 'redis'
-    transactions = ('redis-multi', 'redis-validated')
 
     def __init__(self):
         self.reason = None if shutil.which('redis-server') else 'needs redis-server'
@@ -93,7 +93,6 @@ class Redis:
 class Embedded:
     """No server: the node's own log, synced."""
     name = 'embedded'
-    transactions = ()
     reason = None
     environment = {}
 
@@ -104,7 +103,59 @@ class Embedded:
         pass
 
 
-ENGINES = {'embedded': Embedded, 'redis': Redis}
+class DynamoDB:
+    """dynalite, with one table for the node and one for functions that know no abaft."""
+    name = 'dynamodb'
+    environment = {'AWS_ACCESS_KEY_ID': 'AKIDEXAMPLE', 'AWS_SECRET_ACCESS_KEY': 'any/secret+0'}
+
+    def __init__(self):
+        self.reason = dynamodb_server.missing()
+        self.server = None
+
+    @property
+    def port(self):
+        return self.server.port
+
+    @property
+    def process(self):
+        return self.server.process
+
+    @property
+    def node_keys(self):
+        return {'engine_credentials': self.server.credentials}
+
+    def fresh(self):
+        self.stop()
+        self.server = dynamodb_server.DynamoDB()
+        self.server.call('CreateTable', TableName='aft', BillingMode='PAY_PER_REQUEST',
+                         AttributeDefinitions=[{'AttributeName': 'k', 'AttributeType': 'S'}],
+                         KeySchema=[{'AttributeName': 'k', 'KeyType': 'HASH'}])
+        nodes._wait(lambda: self.server.call('DescribeTable', TableName='aft')['Table'][
+            'TableStatus'] == 'ACTIVE', READY_S, 'a table')
+        return 'aft'
+
+    def transactions(self):
+        """What it says to a transaction; None if it makes it."""
+        try:
+            self.server.call('TransactGetItems', TransactItems=[
+                {'Get': {'TableName': 'aft', 'Key': {'k': {'S': 'k1'}}}}])
+        except RuntimeError as error:
+            return str(error)
+        return None
+
+    def url(self, place, port):
+        return f'dynamodb://{dynamodb_server.TABLE}/{place}?endpoint=http://127.0.0.1:{port}'
+
+    def flags(self, place, port):
+        return ['--endpoint', f'http://127.0.0.1:{port}', '--bucket', 'aft']
+
+    def stop(self):
+        if self.server:
+            self.server.close()
+            self.server = None
+
+
+ENGINES = {'embedded': Embedded, 'redis': Redis, 'dynamodb': DynamoDB}
 
 
 class Delay:

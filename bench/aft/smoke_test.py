@@ -142,14 +142,15 @@ def scripts(tap, build):
     """The figures' script"""
     out = tempfile.mkdtemp(prefix='abaft-bench-', dir='/var/tmp')
     try:
-        done = subprocess.run([f'{HERE}/run', 'table2', '--smoke', '--engine=embedded',
-                               f'--build={build}', f'--out={out}'],
+        done = subprocess.run([f'{HERE}/run', 'table2', 'throughput', 'bootstrap', '--smoke',
+                               '--engine=embedded', f'--build={build}', f'--out={out}'],
                               capture_output=True, text=True, timeout=200, check=False)
         tap.ok(done.returncode == 0, 'run', done.stdout + done.stderr)
         for text in ('machine: ', 'cache line ', 'Table 2, as in the paper',
-                     'embedded  abaft batched '):
+                     'embedded  abaft batched ', "'clean': True", '200 commits'):
             tap.ok(text in done.stdout, f'prints "{text}"', done.stdout)
-        tap.ok(os.path.exists(f'{out}/table2.json'), 'writes JSON')
+        wanted = {'table2.json', 'throughput.json', 'throughput.svg', 'bootstrap.svg'}
+        tap.equal(wanted - set(os.listdir(out)), set(), 'writes JSON and pictures')
     finally:
         shutil.rmtree(out)
 
