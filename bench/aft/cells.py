@@ -64,7 +64,7 @@ class Cell:
         self.bench, self.system, self.engine = bench, system, bench.engine(engine)
         self.delayed = delayed
         self.dir = tempfile.mkdtemp(prefix='abaft-bench-aft-', dir='/var/tmp')
-        self.delay = self.node = None
+        self.delay = self.hop = self.node = None
         self.histories = []
         self.counted, self.versions = {}, {}
         self.keys = 2
@@ -72,13 +72,16 @@ class Cell:
     def open(self, keys):
         place = self.engine.fresh()
         port = getattr(self.engine, 'port', None)
-        if self.delayed:
+        if self.delayed and port:
             self.delay = servers.Delay(self.bench.build, self.engine.name, port)
             port = self.delay.port
         self.environment = {**os.environ, **self.engine.environment}
         if self.system.is_abaft:
-            self.flags = ['--port', '7400']
             self.node = self._node(keys, place, port)
+            self.flags = ['--port', '7400']
+            if self.delayed:
+                self.hop = servers.Hop(self.bench.build, 7400)
+                self.flags = ['--port', str(self.hop.port)]
         else:
             self.flags = self.engine.flags(place, port)
 
@@ -96,8 +99,9 @@ class Cell:
     def close(self):
         if self.node:
             self.node.close()
-        if self.delay:
-            self.delay.stop()
+        for between in (self.delay, self.hop):
+            if between:
+                between.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def _clients(self, name, client_flags, function_flags):

@@ -42,7 +42,7 @@ class Evaluation:
 CONDITIONS = {
     'as in the paper': (dict(hop_us=HOP_US), True,
                         '10 clients, each function invoked after 15 ms, storage as slow as the '
-                        'services'),
+                        'services, a network to the node'),
     'servers as they are': (dict(), False, '10 clients, no hop, no delay: two cores, all busy'),
     'one client': (dict(clients=1), False, '1 client, no hop, no delay')}
 
@@ -85,7 +85,7 @@ def base(evaluation, condition):
     for engine in evaluation.engines:
         for system in systems_of(evaluation, engine):
             results[engine, str(system)] = evaluation.bench.measure(
-                system, engine, evaluation.load(**more), delayed and engine != 'embedded')
+                system, engine, evaluation.load(**more), delayed)
     return results
 
 
@@ -215,9 +215,8 @@ def fig2(evaluation):
         systems = [s for s in systems_of(evaluation, engine)
                    if s.store not in ('redis-multi', 'redis-validated')]
         for system in systems:
-            delayed = engine != 'embedded'
             keys = 11
-            with evaluation.bench.cell(system, engine, keys, delayed) as cell:
+            with evaluation.bench.cell(system, engine, keys, True) as cell:
                 for writes in (1, 5, 10):
                     result = cell.measure(evaluation.load(functions=1, writes=writes, reads=0,
                                                           keys=keys, clients=1, distinct=True))
@@ -247,7 +246,7 @@ def fig4(evaluation):
         if engine in PLAIN:
             systems.insert(0, PLAIN[engine])
         for system in _possible(evaluation, engine, systems):
-            with evaluation.bench.cell(system, engine, keys, engine != 'embedded') as cell:
+            with evaluation.bench.cell(system, engine, keys, True) as cell:
                 for zipf in (1.0, 1.5, 2.0):
                     result = cell.measure(evaluation.load(keys=keys, zipf=zipf, hop_us=HOP_US))
                     rows[engine, str(system), zipf] = result
@@ -275,7 +274,7 @@ def _series(evaluation, name, x, loads, theirs, systems):
         for system in _possible(evaluation, engine, systems(engine)):
             for at, load in loads.items():
                 rows[engine, str(system), at] = evaluation.bench.measure(
-                    system, engine, load, engine != 'embedded')
+                    system, engine, load, True)
     evaluation.say(f'\n{name}; median ms, p99 ms')
     for (engine, system, at), result in rows.items():
         other = theirs.get(engine, {}).get(at) if system == 'abaft' else None
@@ -326,7 +325,7 @@ def fig7(evaluation):
             rows[engine, count] = evaluation.bench.measure(
                 ABAFT, engine, evaluation.load(clients=count, zipf=1.5, hop_us=HOP_US,
                                                transactions=1000 if count <= 50 else 500),
-                engine != 'embedded')
+                True)
     evaluation.say('\nFig. 7: transactions per second of one node with one worker, Zipf 1.5, hop '
                    '15 ms; median ms')
     for (engine, count), result in rows.items():

@@ -18,6 +18,8 @@ READY_S = 30
 # Log-normal times of a request in microseconds: median, 99th percentile, and for each KiB that it
 # moves. DynamoDB's are the direct puts of the paper's Fig. 2 (1 and 10 values of 4 KB); S3's and
 # Redis' make the paper's plain Fig. 3 out of six requests and two hops.
+# A round trip between functions and a node, where the storage is as slow as a service.
+NETWORK = (300, 1000)
 SERVICE = {'redis': (500, 1500, 0), 's3': (25000, 90000, 0), 'dynamodb': (3000, 5500, 105)}
 
 
@@ -158,33 +160,42 @@ class DynamoDB:
 ENGINES = {'embedded': Embedded, 'redis': Redis, 'dynamodb': DynamoDB}
 
 
-class Delay:
-    """bench/aft/delay before a server; counts what passes."""
+class Hop:
+    """bench/aft/delay_udp between functions and a node: a network."""
+    program = 'delay_udp'
 
-    def __init__(self, build, engine, port, seed=1):
-        median, p99, kib = SERVICE[engine]
+    def __init__(self, build, to, times=NETWORK, flags=()):
         self.port = free_port()
-        command = [f'{build}/bench/aft/delay', f'--listen={self.port}', f'--to={port}',
-                   f'--median-us={median}', f'--p99-us={p99}', f'--kib-us={kib}', f'--seed={seed}']
-        if engine == 'redis':
-            command.append('--resp')
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE,
-                                        preexec_fn=nodes._die_with_parent)
+        median, p99 = times
+        self.process = subprocess.Popen(
+            [f'{build}/bench/aft/{self.program}', f'--listen={self.port}', f'--to={to}',
+             f'--median-us={median}', f'--p99-us={p99}', *flags],
+            stdout=subprocess.PIPE, preexec_fn=nodes._die_with_parent)
         if self._line() != 'ready':
-            raise RuntimeError('bench/aft/delay did not start')
+            raise RuntimeError(f'bench/aft/{self.program} did not start')
 
     def _line(self):
         if not select.select([self.process.stdout], [], [], READY_S)[0]:
-            raise TimeoutError('bench/aft/delay says nothing')
+            raise TimeoutError(f'bench/aft/{self.program} says nothing')
         return self.process.stdout.readline().decode().strip()
-
-    def counts(self):
-        self.process.send_signal(signal.SIGUSR1)
-        return json.loads(self._line())
 
     def stop(self):
         end(self.process)
         self.process.stdout.close()
+
+
+class Delay(Hop):
+    """bench/aft/delay before a server; counts what passes."""
+    program = 'delay'
+
+    def __init__(self, build, engine, to):
+        *times, kib = SERVICE[engine]
+        super().__init__(build, to, times,
+                         [f'--kib-us={kib}', *(['--resp'] if engine == 'redis' else [])])
+
+    def counts(self):
+        self.process.send_signal(signal.SIGUSR1)
+        return json.loads(self._line())
 
 
 def nobody_else():

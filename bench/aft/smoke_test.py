@@ -105,6 +105,28 @@ def delay(tap, build):
         redis.stop()
 
 
+def hop(tap, build):
+    """A network that takes its time"""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
+        echo.bind(('127.0.0.1', 0))
+        echo.settimeout(10)
+        network = servers.Hop(build, echo.getsockname()[1], (20000, 20000))
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+                asking.settimeout(10)
+                start = time.monotonic()
+                for i in range(3):
+                    asking.sendto(b'%d' % i, ('127.0.0.1', network.port))
+                for _ in range(3):
+                    echo.sendto(*echo.recvfrom(64))
+                answers = [asking.recv(64) for _ in range(3)]
+                took = time.monotonic() - start
+        finally:
+            network.stop()
+    tap.ok(answers == [b'0', b'1', b'2'] and took >= 0.02, 'packets come as they were, and late',
+           f'{answers} after {took:.3f} s')
+
+
 def verdicts(tap, build):
     """What a plain store does wrong is seen, and that abaft does not"""
     bench = Bench(build, small=True)
@@ -166,6 +188,7 @@ def main():
     os.environ['ABAFTD'] = f'{build}/control/abaftd'
     nodes.enter_namespace()
     tap.case(delay, build)
+    tap.case(hop, build)
     tap.case(verdicts, build)
     tap.case(scripts, build)
     tap.done()
