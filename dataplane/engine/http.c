@@ -392,6 +392,7 @@ static CURLcode slot_set(struct http_slot *slot, const struct http_request *requ
 	} else {
 		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	}
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->own.again ? 1L : 0L);
 	code = curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, methods[request->method]);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(easy, CURLOPT_URL, request->url);
@@ -463,8 +464,31 @@ static int outcome(struct http_slot *slot, CURLcode code)
 		explain(request, "the connection ended within the head of the answer");
 		return -ENOTCONN;
 	}
+	request->why[0] = '\0';
 	answered(slot);
 	return 0;
+}
+
+/*
+ * H2. libcurl does that as well, but counts over the life of a handle, and after five times no more
+ * (7.88: only curl_easy_reset() begins anew).
+ */
+static bool begin_again(struct http_slot *slot, int error)
+{
+	struct http_request *request = slot->request;
+	struct http *http = slot->http;
+	long connects = 1;
+
+	curl_easy_getinfo(slot->easy, CURLINFO_NUM_CONNECTS, &connects);
+	if (error != -ENOTCONN || connects > 0 || request->own.head_bytes > 0 || request->own.again)
+		return false;
+	slot_free(slot);
+	request->own.again = true;
+	request->own.next = http->first;
+	if (http->first == NULL)
+		http->end = &request->own.next;
+	http->first = request;
+	return true;
 }
 
 /* What libcurl has done with, ours again. */
@@ -485,6 +509,8 @@ static bool harvest(struct http *http)
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&slot);
 		request = slot->request;
 		error = outcome(slot, code);
+		if (begin_again(slot, error))
+			continue;
 		slot_free(slot);
 		finish(request, error);
 		any = true;

@@ -14,8 +14,9 @@
  *
  * H1. done() is called exactly once for each http_begin() that is not cancelled, at until_us at the
  *     latest (as long as http_run() is called), and only from within http_run().
- * H2. A request over a kept connection that the server had closed meanwhile is sent once more by
- *     libcurl: it may reach the server twice.
+ * H2. A request over a kept connection that ends before a byte of an answer came (the server had
+ *     closed it meanwhile, most likely) is sent again, at last over a new one: it may reach the
+ *     server twice or more.
  * H3. http_run() blocks SIGPIPE in the thread that calls it.
  */
 #ifndef ABAFT_ENGINE_HTTP_H
@@ -95,7 +96,7 @@ struct http_request {
 		struct http_slot *slot;
 		uint32_t held; /* bytes of memory at `to`, when it grows */
 		uint32_t head_bytes;
-		bool open, answered, head_whole;
+		bool open, answered, head_whole, again;
 		int broken; /* our reason to break off */
 	} own;
 };

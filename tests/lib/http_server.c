@@ -23,6 +23,7 @@
 
 struct peer {
 	int fd;
+	uint32_t requests;
 	size_t bytes;
 	uint8_t *request; /* REQUEST_BYTES, and a NUL */
 };
@@ -107,6 +108,7 @@ static void peer_read(struct http_server *server, struct peer *peer)
 	peer->bytes += (size_t)got;
 	while ((bytes = request_whole(peer, &seen)) > 0) {
 		seen.number = atomic_fetch_add(&server->requests, 1);
+		seen.nth = peer->requests++;
 		if (server->handler(server, peer->fd, &seen, server->arg) == HTTP_SERVER_CLOSE) {
 			peer_close(server, peer);
 			return;

@@ -18,6 +18,7 @@ struct http_seen {
 	const uint8_t *body;
 	size_t body_bytes;
 	uint32_t number; /* 0, 1, … of all requests */
+	uint32_t nth;	 /* 0, 1, … of its connection's */
 };
 
 enum http_server_then { HTTP_SERVER_KEEP, HTTP_SERVER_CLOSE };

@@ -99,7 +99,7 @@ static enum http_server_then handle(struct http_server *self, int fd, const stru
 {
 	if (asks(seen, "/silent"))
 		return HTTP_SERVER_KEEP;
-	if (asks(seen, "/close"))
+	if (asks(seen, "/close") || (asks(seen, "/dies") && seen->nth > 0))
 		return HTTP_SERVER_CLOSE;
 	if (asks(seen, "/short")) {
 		send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345");
@@ -504,6 +504,28 @@ static void test_kept_connection_is_gone(void **state)
 	assert_int_equal(http_server_connections(server), 3);
 }
 
+/* It closes each when it is used a second time, more often than libcurl would bear with it. */
+static void test_kept_connections_die(void **state)
+{
+	struct call call;
+
+	for (uint32_t i = 0; i < 20; i++) {
+		call_set(&call, HTTP_PUT, "/dies");
+		call.request.body = "abc";
+		call.request.body_bytes = 3;
+		perform(&call);
+		assert_int_equal(call.request.error, 0);
+		assert_string_equal(call.request.why, "");
+	}
+	assert_int_equal(http_server_connections(server), 20);
+	assert_int_equal(http_server_requests(server), 39);
+	/* But a new one that is closed is told. */
+	call_set(&call, HTTP_GET, "/close");
+	perform(&call);
+	assert_int_equal(call.request.error, -ENOTCONN);
+	assert_int_equal(http_server_connections(server), 21);
+}
+
 static struct call next_call;
 
 static void on_done_begin(struct http_request *request)
@@ -623,6 +645,7 @@ int main(void)
 		CASE(test_time_is_over),
 		CASE(test_connections_are_bounded),
 		CASE(test_kept_connection_is_gone),
+		CASE(test_kept_connections_die),
 		CASE(test_done_begins_another),
 		CASE(test_cancel),
 		CASE(test_cancel_within_done),
