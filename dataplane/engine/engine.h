@@ -112,9 +112,11 @@ struct engine_op {
 };
 
 enum engine_flags {
-	ENGINE_CONDITIONAL = 1 << 0, /* PUT_NEW refuses: needed to keep out a second node */
-	ENGINE_RANGES = 1 << 1,	     /* GET moves only the bytes that are wanted */
-	ENGINE_MULTI_PUT = 1 << 2,   /* the items of one PUT appear together */
+	/* PUT_NEW refuses: needed to keep out a second node. Over S3 it is certain from the end of
+	 * the first PUT_NEW on: until then it is set. */
+	ENGINE_CONDITIONAL = 1 << 0,
+	ENGINE_RANGES = 1 << 1,	   /* GET moves only the bytes that are wanted */
+	ENGINE_MULTI_PUT = 1 << 2, /* the items of one PUT appear together */
 };
 
 struct engine_caps {
@@ -188,6 +190,7 @@ int engine_open(struct engine **out, const struct engine_config *config, char *w
 void engine_close(struct engine *engine, uint32_t grace_ms);
 void engine_destroy(struct engine *engine);
 
+/* Of the engine; `flags` may lose one (ENGINE_CONDITIONAL). */
 const struct engine_caps *engine_caps(const struct engine *engine);
 /* Any thread. */
 void engine_counters(const struct engine *engine, struct engine_counters *out);

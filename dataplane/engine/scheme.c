@@ -12,7 +12,7 @@
 static const struct engine_scheme schemes[] = {
 	{"redis", ENGINE_FORM_SERVER, redis_driver_create},
 	{"rediss", ENGINE_FORM_SERVER, redis_driver_create},
-	{"s3", ENGINE_FORM_BEHIND, NULL}, /* s3_driver_create */
+	{"s3", ENGINE_FORM_BEHIND, s3_driver_create},
 	{"dynamodb", ENGINE_FORM_BEHIND, dynamodb_driver_create},
 	{"memory", ENGINE_FORM_OPTIONS, memory_driver_create},
 };
