@@ -292,6 +292,21 @@ static void a_long_batch_stops_when_throttled(void **state)
 	assert_int_equal(done, 0);
 }
 
+static void a_long_batch_stops_when_items_are_left_out(void **state)
+{
+	struct engine_op op = op_of(ENGINE_DELETE, ITEMS);
+	uint32_t done = 0;
+
+	then_answer(200, "{\"UnprocessedItems\":{\"tab\":[{\"DeleteRequest\":{\"Key\":{"
+			 "\"d\":{\"S\":\"p/d\"},\"l\":{\"S\":\"7\"}}}}]}}");
+	assert_int_equal(try(&op), -EBUSY);
+	assert_in_range(http_server_requests(server), 1, CONNECTIONS);
+	for (uint32_t i = 0; i < ITEMS; i++)
+		done += items[i].result == 0;
+	assert_in_range(done, 24, CONNECTIONS * 25 - 1);
+	assert_int_equal(items[7].result, -EBUSY);
+}
+
 static void a_long_batch_goes_in_parts(void **state)
 {
 	struct engine_op op = op_of(ENGINE_PUT, ITEMS);
@@ -547,20 +562,26 @@ static void a_queue_ends_in_time(void **state)
 		assert_int_equal(items[i].result, -ETIMEDOUT);
 }
 
-/* A long one and then a short one: they take turns. */
+/* Between two long ones: all take turns. */
 static void a_short_one_is_not_kept_waiting(void **state)
 {
-	struct engine_op most = op_of(ENGINE_PUT, ITEMS), one;
-	struct engine_item item = items[0];
+	struct engine_op all = op_of(ENGINE_PUT, ITEMS), one = all, first = all, second = all;
 
-	begin(&most);
-	one = (struct engine_op){.verb = ENGINE_PUT, .count = 1, .items = &item};
+	one.count = 1;
+	first.items = items + 1;
+	first.count = ITEMS / 2;
+	second.items = first.items + first.count;
+	second.count = ITEMS - 1 - first.count;
+	begin(&first);
 	begin(&one);
+	begin(&second);
 	run_until(1);
 	assert_int_equal(one.result, 0);
-	assert_int_equal(most.result, -EINPROGRESS);
-	run_until(2);
-	assert_int_equal(most.result, 0);
+	assert_int_equal(first.result, -EINPROGRESS);
+	assert_int_equal(second.result, -EINPROGRESS);
+	run_until(3);
+	assert_int_equal(first.result, 0);
+	assert_int_equal(second.result, 0);
 }
 
 static void the_end_cancels(void **state)
@@ -629,6 +650,7 @@ int main(void)
 		CASE(tokens_are_sent_and_signed),
 		CASE(a_batch_in_parts),
 		CASE(a_long_batch_stops_when_throttled),
+		CASE(a_long_batch_stops_when_items_are_left_out),
 		CASE(a_long_batch_goes_in_parts),
 		CASE(put_new_is_refused),
 		CASE(refusals),
