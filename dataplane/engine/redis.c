@@ -59,10 +59,12 @@ static void late_why(struct redis_driver *driver, const struct redis_work *work)
 
 	if (request == NULL)
 		return;
-	redis_why(driver, request->link->node, "%s in time: is the server stuck, or the network?",
-		  request->sent			       ? "no answer came"
-		  : request->link->state < REDIS_READY ? "no connection came about"
-						       : "not all could be sent");
+	if (request->link->state < REDIS_READY)
+		redis_why(driver, request->link->node, "%s", redis_connect_missing(request->link));
+	else
+		redis_why(driver, request->link->node,
+			  "%s in time: is the server stuck, or the network?",
+			  request->sent ? "no answer came" : "not all could be sent");
 }
 
 /* `deadline_us` may be that of a work that has ended since: then this finds the next. */

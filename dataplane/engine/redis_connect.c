@@ -138,12 +138,28 @@ static int begin(struct redis_driver *driver, struct redis_link *link)
 	return resolve(driver, link);
 }
 
+const char *redis_connect_missing(const struct redis_link *link)
+{
+	switch (link->state) {
+	case REDIS_RESOLVING:
+		return "no server says which address it has";
+	case REDIS_SHAKING:
+		return "TLS did not come about: does that port speak TLS?";
+	case REDIS_GREETING:
+		return "it does not greet: is it stuck, or does that port want TLS (rediss:)?";
+	default:
+		return "no connection came about: is the server up, and is that its address?";
+	}
+}
+
 int redis_connect_run(struct redis_driver *driver, struct redis_link *link)
 {
 	if (link->state == REDIS_IDLE)
 		return begin(driver, link);
-	if (driver->now_us >= link->until_us)
-		return refuse(driver, link, strerror(ETIMEDOUT));
+	if (driver->now_us >= link->until_us) {
+		redis_why(driver, link->node, "%s", redis_connect_missing(link));
+		return -ENOTCONN;
+	}
 	return link->state == REDIS_RESOLVING ? resolve(driver, link) : 0;
 }
 

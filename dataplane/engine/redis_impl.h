@@ -217,6 +217,8 @@ void redis_link_fail(struct redis_driver *driver, struct redis_link *link, int e
 /* redis_connect.c: a link on its way to READY. Each returns 0 or what the link fails with. */
 int redis_connect_run(struct redis_driver *driver, struct redis_link *link)
 	__attribute__((warn_unused_result));
+/* What it waits for, as a reason why it took too long. */
+const char *redis_connect_missing(const struct redis_link *link);
 int redis_connect_event(struct redis_driver *driver, struct redis_link *link)
 	__attribute__((warn_unused_result));
 int redis_connect_answer(struct redis_driver *driver, struct redis_link *link,

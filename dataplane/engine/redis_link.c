@@ -186,7 +186,9 @@ static int format_queued(struct redis_driver *driver, struct redis_link *link)
 
 static int lost(struct redis_driver *driver, struct redis_link *link, const char *reason)
 {
-	redis_why(driver, link->node, "the connection was lost: %s", reason);
+	redis_why(driver, link->node, "the connection was lost: %s%s", reason,
+		  link->state < REDIS_READY && driver->tls == NULL ? ": is it for TLS (rediss:)?"
+								   : "");
 	return -ENOTCONN;
 }
 
