@@ -45,9 +45,9 @@ struct client {
 	uint32_t held;
 };
 
-/* An answer; a heap by `at_ns`. */
+/* An answer; a heap by time, and those of one time in the order in which they came. */
 struct held {
-	uint64_t at_ns;
+	uint64_t at_ns, order;
 	uint32_t client, slot;
 };
 
@@ -57,6 +57,7 @@ struct network {
 	int listener, epoll;
 	struct zipf_random random;
 	uint32_t clients, count, free_count;
+	uint64_t order;
 	struct client client[CLIENTS_MAX];
 	struct held heap[HELD_MAX];
 	uint32_t free[HELD_MAX];
@@ -89,12 +90,17 @@ static void swap(struct held *a, struct held *b)
 	*b = c;
 }
 
+static bool earlier(const struct held *a, const struct held *b)
+{
+	return a->at_ns < b->at_ns || (a->at_ns == b->at_ns && a->order < b->order);
+}
+
 static void heap_add(struct network *n, struct held held)
 {
 	uint32_t at = n->count++;
 
 	n->heap[at] = held;
-	for (; at > 0 && n->heap[(at - 1) / 2].at_ns > n->heap[at].at_ns; at = (at - 1) / 2)
+	for (; at > 0 && earlier(&n->heap[at], &n->heap[(at - 1) / 2]); at = (at - 1) / 2)
 		swap(&n->heap[at], &n->heap[(at - 1) / 2]);
 }
 
@@ -107,7 +113,7 @@ static struct held heap_take(struct network *n)
 	for (;; at = least) {
 		least = at;
 		for (uint32_t child = 2 * at + 1; child <= 2 * at + 2 && child < n->count; child++)
-			if (n->heap[child].at_ns < n->heap[least].at_ns)
+			if (earlier(&n->heap[child], &n->heap[least]))
 				least = child;
 		if (least == at)
 			return first;
@@ -175,7 +181,7 @@ static void hold(struct network *n, uint32_t number, uint64_t now_ns)
 			client->delay_ns = draw_ns(n);
 		n->free_count--;
 		n->bytes[slot] = (uint32_t)got;
-		heap_add(n, (struct held){now_ns + client->delay_ns, number, slot});
+		heap_add(n, (struct held){now_ns + client->delay_ns, ++n->order, number, slot});
 	}
 }
 
