@@ -5,11 +5,12 @@ in memory, as tools/setup installed it.
     enter_namespace()
     with DynamoDB() as dynamodb:      its process and the table; half a second
         dynamodb.url('prefix')        of an engine; dynamodb.credentials: the file for it
-        dynamodb.kill(); dynamodb.start()         empty again, but for the table
+        dynamodb.kill(); dynamodb.start()         empty again but for the table, or with files=True
+                                                  as it was
         dynamodb.freeze(); dynamodb.thaw()        alive, and says nothing
     # here the process and its files are gone, also after an exception
 
-It takes any key, and never throttles: what only a real one does is in dynamodb_test.c.
+It takes any key, and never throttles: what only a real one does is in dynamodb_moody.py.
 """
 import http.client
 import json
@@ -52,12 +53,13 @@ def free_port():
 
 
 class DynamoDB:
-    def __init__(self, start=True, table=True):
+    def __init__(self, start=True, table=True, files=False):
         self.dir = tempfile.mkdtemp(prefix='abaft-dynamodb-',
                                     dir=os.environ.get('TMPDIR', '/var/tmp'))
-        self.port = free_port()
+        self.port = self.url_port = free_port()
         self.process = None
         self.table = table
+        self.options = ['--path', f'{self.dir}/data'] if files else []
         node._undo.append(self.close)
         self.credentials = self.write_credentials('credentials')
         if start:
@@ -77,7 +79,7 @@ class DynamoDB:
 
     def url(self, prefix='', table=TABLE):
         prefix = f'/{prefix}' if prefix else ''
-        return f'dynamodb://{table}{prefix}?endpoint=http://127.0.0.1:{self.port}'
+        return f'dynamodb://{table}{prefix}?endpoint=http://127.0.0.1:{self.url_port}'
 
     def said(self):
         with open(f'{self.dir}/out', errors='replace', encoding='utf-8') as file:
@@ -88,14 +90,14 @@ class DynamoDB:
         with open(f'{self.dir}/out', 'ab') as out:
             self.process = subprocess.Popen(
                 ['node', DYNALITE, '--host', '127.0.0.1', '--port', str(self.port),
-                 '--createTableMs', '0', '--deleteTableMs', '0'],
+                 '--createTableMs', '0', '--deleteTableMs', '0'] + self.options,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=node._die_with_parent)
         end = time.monotonic() + READY_S
         while not self._listens():
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f'dynalite did not start: {self.said()[-800:]}')
             time.sleep(0.02)
-        if self.table:
+        if self.table and TABLE not in self.call('ListTables')['TableNames']:
             self.create_table()
 
     def _listens(self):
@@ -130,7 +132,7 @@ class DynamoDB:
             time.sleep(0.01)
 
     def kill(self):
-        """SIGKILL; all data are gone, and the port refuses."""
+        """SIGKILL; the port refuses."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -149,4 +151,9 @@ class DynamoDB:
             node._undo.remove(self.close)
 
 
-VARIANTS = {'dynalite': DynamoDB}
+def _moody():
+    from dynamodb_moody import Moody  # which imports this
+    return Moody()
+
+
+VARIANTS = {'dynalite': DynamoDB, 'dynalite in many moods': _moody}
