@@ -6,97 +6,19 @@ missing: steady.c looks.
 
     redis_faults_test.py STEADY
 """
-import json
 import os
 import re
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import redis_server  # noqa: E402
 from cut import Cut  # noqa: E402
-from node import SUPPRESSIONS, _die_with_parent, enter_namespace  # noqa: E402
+from node import enter_namespace  # noqa: E402
 from redis_server import HERE, Cluster, Server, certificate, wait  # noqa: E402
+from steady import Steady, ends_well  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
-
-WAIT_S = 30
-STEP = 200  # operations that must be done before one believes that it goes on
-PROGRAM = sys.argv[1] if len(sys.argv) > 1 else ''
-
-
-class Steady:
-    """steady.c at work."""
-
-    def __init__(self, url, credentials=None, try_ms=5000):
-        environment = {'LSAN_OPTIONS': f'print_suppressions=0:suppressions={SUPPRESSIONS}',
-                       **os.environ}
-        self.process = subprocess.Popen([PROGRAM, url, credentials or '', str(try_ms)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True, env=environment,
-                                        preexec_fn=_die_with_parent)
-        self.last = {'done': 0, 'why': ''}
-        self.whys = set()
-        self.said = []
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.thread.join(10)
-        self.process.stdout.close()
-
-    def _read(self):
-        for line in self.process.stdout:
-            if line.startswith('{'):
-                last = json.loads(line)
-                self.whys.add(last['why'])
-                self.last = last
-            else:
-                self.said.append(line.strip())
-
-    def until(self, condition, what):
-        def met():
-            if self.process.poll() is not None:
-                raise RuntimeError(f'it ended by itself: {self.said}')
-            return condition(self.last)
-        try:
-            wait(met, WAIT_S, what)
-        except TimeoutError as error:
-            raise TimeoutError(f'{error}: {self.last}') from error
-
-    def goes_on(self):
-        done = self.last['done']
-        self.until(lambda last: last['done'] >= done + STEP, 'operations to be done')
-
-    def fails(self, counter, *words):
-        """Until that counter has moved, and the reason has these words."""
-        before = self.last.get(counter, 0)
-        self.until(lambda last: last.get(counter, 0) > before and
-                   all(any(word in why for why in self.whys) for word in words),
-                   f'{counter} and {words}')
-
-    def end(self):
-        """Lets it finish; what was wrong, in words, or ''."""
-        self.process.stdin.close()
-        try:
-            status = self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return f'does not end: {self.last}'
-        self.thread.join(10)
-        return '' if status == 0 else f'status {status}: {self.said}'
-
-
-def ends_well(tap, steady, name):
-    wrong = steady.end()
-    tap.ok(wrong == '', f'{name}: nothing is missing, nothing is wrong', wrong)
 
 
 def down_at_start(tap):
