@@ -31,7 +31,7 @@ class Filled:
         if engine != 'embedded':
             place = self.engine.fresh()
             settings['engine'] = self.engine.url(place, self.engine.port)
-            settings.update(getattr(self.engine, 'node_keys', {}))
+            settings.update(self.engine.node_keys)
         self.node = nodes.Node(environment=self.engine.environment, **settings)
         self.commits = 0
 

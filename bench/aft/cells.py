@@ -71,7 +71,7 @@ class Cell:
 
     def open(self, keys):
         place = self.engine.fresh()
-        port = getattr(self.engine, 'port', None)
+        port = self.engine.port
         if self.delayed and port:
             self.delay = servers.Delay(self.bench.build, self.engine.name, port)
             port = self.delay.port
@@ -93,7 +93,7 @@ class Cell:
         settings['cache'] = self.system.cache
         if self.engine.name != 'embedded':
             settings['engine'] = self.engine.url(place, port)
-            settings.update(getattr(self.engine, 'node_keys', {}))
+            settings.update(self.engine.node_keys)
         return nodes.Node(environment=self.engine.environment, **settings)
 
     def close(self):

@@ -2,25 +2,22 @@
 """servers.py - the storage servers of the evaluation, and the delay before them. All are processes
 of this network namespace, ended by their pid."""
 import json
-import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
-import time
 
 import dynamodb_server
 import node as nodes
+import redis_server
 
 READY_S = 30
 # Log-normal times of a request in microseconds: median, 99th percentile, and for each KiB that it
 # moves. DynamoDB's are the direct puts of the paper's Fig. 2 (1 and 10 values of 4 KB); S3's and
 # Redis' make the paper's plain Fig. 3 out of six requests and two hops.
+SERVICE = {'redis': (500, 1500, 0), 's3': (25000, 90000, 0), 'dynamodb': (3000, 5500, 105)}
 # A round trip between functions and a node, where the storage is as slow as a service.
 NETWORK = (300, 1000)
-SERVICE = {'redis': (500, 1500, 0), 's3': (25000, 90000, 0), 'dynamodb': (3000, 5500, 105)}
 
 
 def free_port():
@@ -43,60 +40,45 @@ def end(process):
 class Redis:
     """redis-server, in memory as the paper's: what it acknowledges does not survive it."""
     name = 'redis'
+    environment = {}
+    node_keys = {}
 
     def __init__(self):
-        self.reason = None if shutil.which('redis-server') else 'needs redis-server'
-        self.process = None
-        self.environment = {}
+        self.reason = redis_server.missing()
+        self.server = None
 
-    def start(self):
-        if self.process:
-            return
-        self.dir = tempfile.mkdtemp(prefix='abaft-bench-redis-', dir='/var/tmp')
-        self.port = free_port()
-        with open(f'{self.dir}/said', 'w') as said:
-            self.process = subprocess.Popen(
-                ['redis-server', '--bind', '127.0.0.1', '--port', str(self.port), '--dir', self.dir,
-                 '--save', '', '--appendonly', 'no'],
-                stdout=said, stderr=said, preexec_fn=nodes._die_with_parent)
-        nodes._wait(self._answers, READY_S, 'redis-server')
+    @property
+    def port(self):
+        return self.server.port
 
-    def _ask(self, *words):
-        with socket.create_connection(('127.0.0.1', self.port), timeout=READY_S) as asking:
-            asking.sendall(' '.join(words).encode() + b'\r\n')
-            return asking.recv(64)
-
-    def _answers(self):
-        try:
-            return self._ask('PING').startswith(b'+PONG')
-        except OSError:
-            return False
+    @property
+    def process(self):
+        return self.server.process
 
     def fresh(self):
         """An empty place; returns its name."""
-        self.start()
-        if not self._ask('FLUSHALL').startswith(b'+OK'):
-            raise RuntimeError('redis-server does not empty itself')
+        if not self.server:
+            self.server = redis_server.Server()
+        self.server.cli('FLUSHALL')
         return 'aft'
 
     def url(self, place, port):
-        return f'redis://127.0.0.1:{port}/{place}'
+        return self.server.url(place, port=port)
 
     def flags(self, place, port):
         return ['--port', str(port)]
 
     def stop(self):
-        if self.process:
-            end(self.process)
-            shutil.rmtree(self.dir, ignore_errors=True)
-            self.process = None
+        if self.server:
+            self.server.close()
+            self.server = None
 
 
 class Embedded:
     """No server: the node's own log, synced."""
     name = 'embedded'
-    reason = None
-    environment = {}
+    reason = process = port = None
+    environment = node_keys = {}
 
     def fresh(self):
         return ''
@@ -196,10 +178,3 @@ class Delay(Hop):
     def counts(self):
         self.process.send_signal(signal.SIGUSR1)
         return json.loads(self._line())
-
-
-def nobody_else():
-    """Waits, at most half a minute, until the machine has little else to do."""
-    until = time.monotonic() + 30
-    while os.getloadavg()[0] > 1.5 and time.monotonic() < until:
-        time.sleep(1)

@@ -42,7 +42,7 @@ class Port:
         if engine != 'embedded':
             place = self.engine.fresh()
             settings['engine'] = self.engine.url(place, self.engine.port)
-            settings.update(getattr(self.engine, 'node_keys', {}))
+            settings.update(self.engine.node_keys)
         self.node = nodes.Node(start=False, port=f'memif:role=client,{ends}', poll='yes',
                                cores=NODE_CORE, addresses='10.7.0.1', **settings)
 
@@ -77,7 +77,7 @@ class Port:
         return result
 
     def _cpu_s(self):
-        server = getattr(self.engine, 'process', None)
+        server = self.engine.process
         if server is None:
             return self.node.cpu_s(), 0.0
         with open(f'/proc/{server.pid}/stat') as file:
