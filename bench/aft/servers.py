@@ -10,6 +10,7 @@ import subprocess
 import dynamodb_server
 import node as nodes
 import redis_server
+import s3_server
 
 READY_S = 30
 # Log-normal times of a request in microseconds: median, 99th percentile, and for each KiB that it
@@ -139,7 +140,51 @@ class DynamoDB:
             self.server = None
 
 
-ENGINES = {'embedded': Embedded, 'redis': Redis, 'dynamodb': DynamoDB}
+class S3:
+    """Ceph of one node in memory, with its gateway; a bucket for each place."""
+    name = 's3'
+    environment = {'AWS_ACCESS_KEY_ID': s3_server.ACCESS_KEY,
+                   'AWS_SECRET_ACCESS_KEY': s3_server.SECRET_KEY}
+    places = 8  # of one server: nothing of them is removed
+
+    def __init__(self):
+        self.reason = s3_server.missing()
+        self.server = None
+        self.used = 0
+
+    @property
+    def port(self):
+        return self.server.port
+
+    @property
+    def process(self):
+        return self.server.processes['rgw']
+
+    @property
+    def node_keys(self):
+        return {'engine_credentials': self.server.credentials}
+
+    def fresh(self):
+        if self.used % self.places == 0:
+            self.stop()
+            self.server = s3_server.S3Server(mib=8192)
+        self.used += 1
+        self.server.make_bucket(f'aft{self.used}')
+        return f'aft{self.used}'
+
+    def url(self, place, port):
+        return self.server.url('node', bucket=place, port=port)
+
+    def flags(self, place, port):
+        return ['--endpoint', f'http://127.0.0.1:{port}', '--bucket', place]
+
+    def stop(self):
+        if self.server:
+            self.server.close()
+            self.server = None
+
+
+ENGINES = {'embedded': Embedded, 'redis': Redis, 's3': S3, 'dynamodb': DynamoDB}
 
 
 class Hop:
