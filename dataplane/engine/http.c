@@ -450,11 +450,18 @@ static int error_of(CURLcode code)
 static int outcome(struct http_slot *slot, CURLcode code)
 {
 	struct http_request *request = slot->request;
+	long os_error = 0;
 
 	if (request->own.broken != 0) {
 		explain(request, request->own.broken == -ENOMEM ? "out of memory"
 								: "the answer is too long");
 		return request->own.broken;
+	}
+	if (code == CURLE_COULDNT_CONNECT &&
+	    curl_easy_getinfo(slot->easy, CURLINFO_OS_ERRNO, &os_error) == CURLE_OK &&
+	    os_error != 0) {
+		explain(request, strerrordesc_np((int)os_error));
+		return -ENOTCONN;
 	}
 	if (code != CURLE_OK) {
 		explain(request, slot->error[0] != '\0' ? slot->error : curl_easy_strerror(code));

@@ -24,6 +24,7 @@ import time
 import uuid
 
 import node
+from redis_server import certificate
 
 PROGRAMS = {'ceph-mon': 'ceph-mon', 'ceph-osd': 'ceph-osd', 'radosgw': 'radosgw',
             'ceph': 'ceph-common'}
@@ -73,8 +74,9 @@ memstore device bytes = {bytes}
 [client.rgw]
 rgw data = {dir}/rgw
 keyring = {dir}/rgw/keyring
-rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1 {secure}
 rgw thread pool size = 64
+rgw bucket quota ttl = 0
 '''
 
 
@@ -96,20 +98,26 @@ def free_ports(count):
 
 
 class S3Server:
-    def __init__(self, start=True, mib=1024):
+    def __init__(self, start=True, mib=1024, tls=False):
         self.dir = tempfile.mkdtemp(prefix='abaft-s3-', dir=os.environ.get('TMPDIR', '/var/tmp'))
         self.processes = {}
         self.environment = {**os.environ, 'CEPH_CONF': f'{self.dir}/ceph.conf'}
-        mon2, mon1, self.port = free_ports(3)
+        mon2, mon1, self.port, self.tls_port = free_ports(4)
         self.fsid = str(uuid.uuid4())
         self.mon_addresses = f'[v2:127.0.0.1:{mon2},v1:127.0.0.1:{mon1}]'
         node._undo.append(self.close)
         for name in ('mon', 'osd', 'rgw'):
             os.mkdir(f'{self.dir}/{name}')
         self.credentials = self.write_credentials('credentials')
+        secure = ''
+        if tls:
+            certificate(self.dir)
+            secure = (f'ssl_endpoint=127.0.0.1:{self.tls_port} '
+                      f'ssl_certificate={self.dir}/server.crt '
+                      f'ssl_private_key={self.dir}/server.key')
         with open(f'{self.dir}/ceph.conf', 'w', encoding='ascii') as file:
             file.write(CONFIG.format(fsid=self.fsid, mon1=mon1, mon2=mon2, dir=self.dir,
-                                     port=self.port, bytes=mib << 20))
+                                     port=self.port, bytes=mib << 20, secure=secure))
         if start:
             self.start_store()
             self.start_gateway()
@@ -122,15 +130,18 @@ class S3Server:
     def __exit__(self, *_):
         self.close()
 
-    def write_credentials(self, name, access=ACCESS_KEY, secret=SECRET_KEY):
+    def write_credentials(self, name, access=ACCESS_KEY, secret=SECRET_KEY, ca_file=''):
         path = f'{self.dir}/{name}'
         with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), 'w', encoding='ascii') as file:
             file.write(f'access-key = {access}\nsecret-key = {secret}\n')
+            if ca_file:
+                file.write(f'ca-file = {ca_file}\n')
         return path
 
-    def url(self, prefix='', bucket=BUCKET, port=None):
+    def url(self, prefix='', bucket=BUCKET, port=None, tls=False):
         prefix = f'/{prefix}' if prefix else ''
-        return f's3://{bucket}{prefix}?endpoint=http://127.0.0.1:{port or self.port}'
+        port = port or (self.tls_port if tls else self.port)
+        return f's3://{bucket}{prefix}?endpoint={"https" if tls else "http"}://127.0.0.1:{port}'
 
     def said(self, name):
         with open(f'{self.dir}/{name}.out', errors='replace', encoding='utf-8') as file:
@@ -186,11 +197,22 @@ class S3Server:
         process.kill()
         process.wait()
 
-    def freeze(self):
-        node.freeze(self.processes['rgw'].pid)
+    def freeze(self, name='rgw'):
+        """The gateway, or 'osd': the object store behind it."""
+        node.freeze(self.processes[name].pid)
 
-    def thaw(self):
-        os.kill(self.processes['rgw'].pid, signal.SIGCONT)
+    def thaw(self, name='rgw'):
+        os.kill(self.processes[name].pid, signal.SIGCONT)
+
+    def set_live(self, name, value):
+        """An option of the gateway's, while it works."""
+        self._run('ceph', 'daemon', f'{self.dir}/client.rgw.asok', 'config', 'set', name,
+                  str(value))
+
+    def set_secret(self, access, secret):
+        """Also of an access key that there was not yet."""
+        self._run('radosgw-admin', 'key', 'create', '--uid=abaft', '--key-type=s3',
+                  f'--access-key={access}', f'--secret={secret}')
 
     def make_user(self):
         self._run('radosgw-admin', 'user', 'create', '--uid=abaft', '--display-name=abaft',

@@ -411,6 +411,7 @@ static void test_nobody_listens(void **state)
 	snprintf(call.url, sizeof(call.url), "http://127.0.0.1:1/");
 	perform(&call);
 	assert_int_equal(call.request.error, -ENOTCONN);
+	assert_string_equal(call.request.why, "Connection refused");
 	call_set(&call, HTTP_GET, "/");
 	snprintf(call.url, sizeof(call.url), "ftp://127.0.0.1:1/");
 	perform(&call);
