@@ -27,17 +27,30 @@ static int refuse(struct redis_driver *driver, struct redis_link *link, const ch
 	return -ENOTCONN;
 }
 
-/* Non-blocking: the descriptor or a negative errno. Each time another of the name's addresses. */
-static int dial(struct redis_node *node)
+/* The next commit after a quiet hour is not to find out that the server went away without a word.
+ */
+static void keep_alive(int fd)
+{
+	int on = 1, idle_s = 15, pause_s = 5, probes = 3;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &pause_s, sizeof(pause_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+/* Non-blocking: the descriptor or a negative errno. */
+static int dial(const struct redis_resolve *resolve, uint32_t index)
 {
 	struct sockaddr_storage address;
-	socklen_t bytes = redis_resolve_address(node->resolve, node->attempts++, &address);
+	socklen_t bytes = redis_resolve_address(resolve, index, &address);
 	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int on = 1, err;
 
 	if (fd < 0)
 		return -errno;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	keep_alive(fd);
 	if (connect(fd, (struct sockaddr *)&address, bytes) == 0 || errno == EINPROGRESS)
 		return fd;
 	err = -errno;
@@ -72,6 +85,30 @@ static int shake(struct redis_driver *driver, struct redis_link *link)
 	return err;
 }
 
+/* All of the name's addresses, before it is called a failure. After one the next round begins with
+ * another address: the first may be one that never says anything. */
+static int open_socket(struct redis_driver *driver, struct redis_link *link, int err)
+{
+	struct redis_node *node = link->node;
+	uint32_t count = driver->dial != NULL ? 1 : redis_resolve_count(link->resolve);
+
+	if (link->fd >= 0)
+		close(link->fd);
+	link->fd = -1;
+	while (link->fd < 0 && link->dialed < count) {
+		uint32_t index = node->failures + link->dialed++;
+
+		link->fd = driver->dial != NULL ? driver->dial(driver->dial_arg, node->place.host,
+							       node->place.port)
+						: dial(link->resolve, index);
+		err = link->fd;
+	}
+	if (link->fd < 0)
+		return refuse(driver, link, strerror(-err));
+	link->state = REDIS_CONNECTING;
+	return 0;
+}
+
 static int connected(struct redis_driver *driver, struct redis_link *link)
 {
 	socklen_t bytes = sizeof(int);
@@ -80,7 +117,7 @@ static int connected(struct redis_driver *driver, struct redis_link *link)
 	if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &err, &bytes) < 0)
 		err = errno;
 	if (err != 0)
-		return refuse(driver, link, strerror(err));
+		return open_socket(driver, link, -err);
 	if (driver->tls == NULL)
 		return greet(driver, link);
 	link->tls = redis_tls_begin(driver->tls, link->fd, link->node->place.host);
@@ -90,33 +127,19 @@ static int connected(struct redis_driver *driver, struct redis_link *link)
 	return shake(driver, link);
 }
 
-static int open_socket(struct redis_driver *driver, struct redis_link *link)
-{
-	const struct redis_place *place = &link->node->place;
-
-	link->fd = driver->dial != NULL ? driver->dial(driver->dial_arg, place->host, place->port)
-					: dial(link->node);
-	if (link->fd < 0)
-		return refuse(driver, link, strerror(-link->fd));
-	link->state = REDIS_CONNECTING;
-	return 0;
-}
-
 static int resolve(struct redis_driver *driver, struct redis_link *link)
 {
 	char reason[ENGINE_WHY_BYTES / 2];
-	int err = redis_resolve_poll(link->node->resolve, reason, sizeof(reason));
+	int err = redis_resolve_poll(link->resolve, reason, sizeof(reason));
 
 	if (err == -EAGAIN)
 		return 0;
-	return err == 0 ? open_socket(driver, link) : refuse(driver, link, reason);
+	return err == 0 ? open_socket(driver, link, 0) : refuse(driver, link, reason);
 }
 
-/* Its neighbour's question for the address is as good as one of its own, while it is open. */
 static int begin(struct redis_driver *driver, struct redis_link *link)
 {
-	struct redis_node *node = link->node;
-	char reason[ENGINE_WHY_BYTES];
+	const struct redis_node *node = link->node;
 	int err;
 
 	if (TAILQ_EMPTY(&link->queue) || driver->now_us < node->again_us)
@@ -124,18 +147,9 @@ static int begin(struct redis_driver *driver, struct redis_link *link)
 	link->until_us = driver->now_us + driver->try_us;
 	link->state = REDIS_RESOLVING;
 	if (driver->dial != NULL)
-		return open_socket(driver, link);
-	if (node->resolve != NULL &&
-	    redis_resolve_poll(node->resolve, reason, sizeof(reason)) != -EAGAIN) {
-		redis_resolve_end(node->resolve);
-		node->resolve = NULL;
-	}
-	if (node->resolve == NULL) {
-		err = redis_resolve_begin(&node->resolve, node->place.host, node->place.port);
-		if (err < 0)
-			return refuse(driver, link, strerror(-err));
-	}
-	return resolve(driver, link);
+		return open_socket(driver, link, 0);
+	err = redis_resolve_begin(&link->resolve, node->place.host, node->place.port);
+	return err < 0 ? refuse(driver, link, strerror(-err)) : resolve(driver, link);
 }
 
 const char *redis_connect_missing(const struct redis_link *link)
@@ -171,6 +185,8 @@ int redis_connect_event(struct redis_driver *driver, struct redis_link *link)
 static int ready(struct redis_driver *driver, struct redis_link *link)
 {
 	link->state = REDIS_READY;
+	redis_resolve_end(link->resolve);
+	link->resolve = NULL;
 	redis_node_worked(driver, link->node);
 	return 0;
 }

@@ -15,7 +15,8 @@
  * deadline) a queued request goes; a sent one stays, abandoned, for its answer to be dropped.
  *
  * Bounds: ENGINE_OPEN_MAX works, REDIS_WORK_REQUESTS_MAX requests of each; a link formats no more
- * while REDIS_OUT_BYTES wait to be sent, or REDIS_SENT_MAX for their answers.
+ * while REDIS_OUT_BYTES wait to be sent, or REDIS_SENT_MAX requests, or REDIS_SENT_BYTES that they
+ * move, for answers: the server has to keep those until we read them.
  */
 #ifndef ABAFT_ENGINE_REDIS_IMPL_H
 #define ABAFT_ENGINE_REDIS_IMPL_H
@@ -39,6 +40,7 @@
 #define REDIS_LIST_MAX		512u /* names asked for at a time */
 #define REDIS_SENT_MAX		4096u
 #define REDIS_OUT_BYTES		(256u << 10)
+#define REDIS_SENT_BYTES	(16u << 20)
 #define REDIS_IN_BYTES		(64u << 10)
 /* A link with less than this to do gets more before a second one is opened. */
 #define REDIS_LINK_LOAD		(512u << 10)
@@ -121,13 +123,16 @@ struct redis_link {
 	struct redis_node *node;
 	enum redis_state state;
 	int fd;
-	bool wants_write;  /* the handshake */
+	bool wants_write; /* the handshake */
+	struct redis_resolve *resolve;
+	uint32_t dialed;   /* of its addresses */
 	int doomed;	   /* what it is to be closed with, once its answers are read */
 	uint64_t until_us; /* of becoming READY */
 	SSL *tls;
 	struct redis_reader reader;
 	struct redis_requests queue, sent;
 	uint32_t sent_count;
+	uint64_t sent_load;
 	uint64_t load;
 	/* Of what is formatted, [begin, end) is still to be sent. */
 	uint8_t *out;
@@ -138,11 +143,10 @@ struct redis_node {
 	struct redis_place place;
 	uint16_t index;
 	uint32_t links_used;
-	uint32_t attempts; /* connections tried: which of its addresses is next */
+	uint32_t failures; /* of connections: which of its addresses is the first */
 	uint64_t again_us; /* no connection before */
 	uint64_t pause_us;
 	bool owner; /* of slots, by the last map */
-	struct redis_resolve *resolve;
 	struct redis_link links[REDIS_LINKS_MAX];
 };
 

@@ -90,6 +90,7 @@ void redis_link_fail(struct redis_driver *driver, struct redis_link *link, int e
 	redis_tls_end(link->tls);
 	reset(link->fd);
 	redis_reader_close(&link->reader);
+	redis_resolve_end(link->resolve);
 	drop_output(link);
 	if (link->state > REDIS_IDLE && link->state < REDIS_READY)
 		redis_node_failed(driver, link->node);
@@ -142,6 +143,7 @@ static int format(struct redis_driver *driver, struct redis_link *link,
 	request->sent = true;
 	TAILQ_INSERT_TAIL(&link->sent, request, on_link);
 	link->sent_count++;
+	link->sent_load += request->weight;
 	return 0;
 }
 
@@ -161,13 +163,19 @@ int redis_link_own(struct redis_driver *driver, struct redis_link *link, enum re
 	return err;
 }
 
+static bool may_send(const struct redis_link *link)
+{
+	return !TAILQ_EMPTY(&link->queue) && link->sent_count < REDIS_SENT_MAX &&
+	       link->sent_load < REDIS_SENT_BYTES;
+}
+
 static int format_queued(struct redis_driver *driver, struct redis_link *link)
 {
 	struct redis_request *request;
 	int err;
 
-	while (link->out_end - link->out_begin < REDIS_OUT_BYTES &&
-	       link->sent_count < REDIS_SENT_MAX && (request = TAILQ_FIRST(&link->queue)) != NULL) {
+	while (may_send(link) && link->out_end - link->out_begin < REDIS_OUT_BYTES) {
+		request = TAILQ_FIRST(&link->queue);
 		if (request->asking) {
 			err = redis_link_own(driver, link, REDIS_ASKING, request->until_us);
 			if (err < 0)
@@ -241,8 +249,7 @@ static int send_queued(struct redis_driver *driver, struct redis_link *link)
 		err = format_queued(driver, link);
 		if (err == 0)
 			err = send_output(driver, link);
-	} while (err == 0 && link->out_begin == link->out_end &&
-		 link->sent_count < REDIS_SENT_MAX && !TAILQ_EMPTY(&link->queue));
+	} while (err == 0 && link->out_begin == link->out_end && may_send(link));
 	return err;
 }
 
@@ -261,6 +268,7 @@ static void take_answer(struct redis_driver *driver, struct redis_link *link,
 {
 	TAILQ_REMOVE(&link->sent, request, on_link);
 	link->sent_count--;
+	link->sent_load -= request->weight;
 	link->load -= request->weight;
 	if (request->work != NULL) {
 		redis_work_answer(driver, link, request, reply);

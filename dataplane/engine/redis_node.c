@@ -55,7 +55,6 @@ void redis_node_destroy(struct redis_driver *driver, struct redis_node *node)
 {
 	for (uint32_t i = 0; i < REDIS_LINKS_MAX; i++)
 		redis_link_fail(driver, &node->links[i], -ECANCELED);
-	redis_resolve_end(node->resolve);
 	for (uint32_t slot = 0; slot < REDIS_SLOTS; slot++)
 		if (driver->owner[slot] == node->index)
 			driver->owner[slot] = REDIS_NO_NODE;
@@ -97,6 +96,7 @@ void redis_node_failed(struct redis_driver *driver, struct redis_node *node)
 {
 	uint64_t pause = node->pause_us;
 
+	node->failures++;
 	/* Between half of it and all: many nodes must not come back at the same moment. */
 	driver->random = driver->random * 6364136223846793005u + 1442695040888963407u;
 	node->again_us = driver->now_us + pause / 2 + (driver->random >> 33) % (pause / 2);

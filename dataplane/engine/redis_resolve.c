@@ -63,15 +63,21 @@ int redis_resolve_poll(struct redis_resolve *resolve, char *why, size_t why_byte
 	return -ENOENT;
 }
 
+uint32_t redis_resolve_count(const struct redis_resolve *resolve)
+{
+	uint32_t count = 0;
+
+	for (const struct addrinfo *a = resolve->request.ar_result; a != NULL; a = a->ai_next)
+		count++;
+	return count;
+}
+
 socklen_t redis_resolve_address(const struct redis_resolve *resolve, uint32_t index,
 				struct sockaddr_storage *out)
 {
 	const struct addrinfo *address = resolve->request.ar_result;
-	uint32_t count = 0;
 
-	for (const struct addrinfo *a = address; a != NULL; a = a->ai_next)
-		count++;
-	for (index %= count; index > 0; index--)
+	for (index %= redis_resolve_count(resolve); index > 0; index--)
 		address = address->ai_next;
 	memcpy(out, address->ai_addr, address->ai_addrlen);
 	return address->ai_addrlen;

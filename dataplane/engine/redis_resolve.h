@@ -22,7 +22,9 @@ int redis_resolve_begin(struct redis_resolve **out, const char *host, uint16_t p
  * `why` gets the reason. */
 int redis_resolve_poll(struct redis_resolve *resolve, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));
-/* When there is an answer: address `index` modulo their number. Returns its bytes. */
+/* When there is an answer: the addresses, at least one; `index` modulo their number. Returns the
+ * address' bytes. */
+uint32_t redis_resolve_count(const struct redis_resolve *resolve);
 socklen_t redis_resolve_address(const struct redis_resolve *resolve, uint32_t index,
 				struct sockaddr_storage *out);
 /* One that is not answered and cannot be called back is left to the C library. */

@@ -21,11 +21,11 @@
  * W4. -EEXIST counts only when the name is in the index for sure; else it is an error that is tried
  *     again. The service may find its own bytes there and call it done (N2).
  *
- * W1 has one gap: a server that refuses the ZADD and, in the next moment, takes the SET, as if its
- * slots came back in between. The next try closes it; what is lost if there is none, as the node
- *died in that moment as well, is that an object nobody was told of is missed by LIST. A transaction
- * (MULTI) has no gap, but fails for as long as the slot moves from one server to another, so that
- * commits would stop.
+ * W1 has a gap: where one command of a pair goes to another server than the other (while the slot
+ * moves), or is refused and the other, a moment later, is not. The next try closes it. If there is
+ * none, as the node died in that moment, there may be an object that nobody was told of, or that
+ *was to be deleted, and that LIST misses. A transaction (MULTI) has no gap, but fails for as long
+ *as the slot moves, so that commits would stop.
  */
 #include "dataplane/engine/redis_impl.h"
 

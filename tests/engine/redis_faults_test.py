@@ -6,19 +6,32 @@ missing: steady.c looks.
 
     redis_faults_test.py STEADY
 """
+import ctypes
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import redis_server  # noqa: E402
 from cut import Cut  # noqa: E402
-from node import enter_namespace  # noqa: E402
+from node import CLONE_NEWNS, _libc, enter_namespace, run  # noqa: E402
 from redis_server import HERE, Cluster, Server, certificate, wait  # noqa: E402
 from steady import Steady, ends_well  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
+
+
+def own_hosts(*lines):
+    """/etc/hosts of this process and what it starts."""
+    if _libc.unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), 'unshare')
+    run('mount', '--make-rprivate', '/')
+    with tempfile.NamedTemporaryFile('w') as file:
+        file.write('\n'.join(lines) + '\n')
+        file.flush()
+        run('mount', '--bind', file.name, '/etc/hosts')
 
 
 def down_at_start(tap):
@@ -28,6 +41,18 @@ def down_at_start(tap):
         server.start()
         steady.goes_on()
         ends_well(tap, steady, 'a server that comes later')
+
+
+def named(tap):
+    """a name with several addresses, of which only the last answers"""
+    own_hosts('127.0.0.8 several.example', '127.0.0.9 several.example', f'{HERE} several.example')
+    with Server() as server, Steady(server.url(host='several.example')) as steady:
+        steady.goes_on()
+        tap.ok(steady.last['unreachable'] == 0, 'several addresses are no error', steady.last)
+        ends_well(tap, steady, 'a name')
+    with Steady('redis://nowhere.invalid:6379') as steady:
+        steady.fails('unreachable', 'nowhere.invalid:6379: cannot connect')
+        tap.ok(True, 'a name that nobody has is said to be none')
 
 
 def killed(tap):
@@ -259,9 +284,9 @@ def primary_killed(tap):
         ends_well(tap, steady, 'a primary that is killed')
 
 
-CASES = (down_at_start, killed, frozen, connections_killed, full, disk_full, busy, wrong_password,
-         no_password, no_rights, replica, refusing_tls, migration, primary_killed, cut_plain,
-         cut_tls)
+CASES = (down_at_start, named, killed, frozen, connections_killed, full, disk_full, busy,
+         wrong_password, no_password, no_rights, replica, refusing_tls, migration, primary_killed,
+         cut_plain, cut_tls)
 
 
 def main():

@@ -651,6 +651,23 @@ static void large_values_get_a_second_connection(void **state)
 	free(data);
 }
 
+/* The server has to keep its answers until we read them. */
+static void what_answers_bring_is_bounded(void **state)
+{
+	const struct redis_link *link = &((struct redis_driver *)bed.driver)->nodes[0]->links[0];
+
+	make(ENGINE_GET, 64);
+	for (uint32_t i = 0; i < 64; i++)
+		items[i].bytes = 1u << 20;
+	redis_bed_begin(&bed, &op, LONG_MS);
+	greets(0);
+	redis_bed_heard(&bed, 0);
+	assert_int_equal(link->sent_count, REDIS_SENT_BYTES >> 20);
+	says(0, "$1\r\na\r\n");
+	redis_bed_heard(&bed, 0);
+	assert_int_equal(link->sent_count, REDIS_SENT_BYTES >> 20);
+}
+
 static void close_cancels(void **state)
 {
 	assert_int_equal(opens(NULL), 0);
@@ -731,6 +748,7 @@ int main(void)
 		OPENED(answers_that_nobody_asked_for),
 		cmocka_unit_test_setup_teardown(large_values_get_a_second_connection, opens_two,
 						closes),
+		OPENED(what_answers_bring_is_bounded),
 		cmocka_unit_test(close_cancels),
 		OPENED(ends_may_begin),
 	};
