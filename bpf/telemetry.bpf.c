@@ -5,7 +5,8 @@
  * control/telemetry.c loads it, maps the maps' memory into the daemon, gives each worker its slots
  * and pins the maps by their names. BPF_F_MMAPABLE: a worker counts with plain stores. The types
  * are here for their BTF alone, so that bpftool prints names instead of bytes. As many entries as
- * there are workers: control/telemetry.c sets that before it loads.
+ * there are workers: control/telemetry.c sets that before it loads, and leaves `engine` out where
+ * there is none.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -28,6 +29,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct telemetry_node);
 } node SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct telemetry_engine);
+} engine SEC(".maps");
 
 WORKERS_MAP(worker_counters, struct worker_counters)
 WORKERS_MAP(node_counters, struct node_counters)

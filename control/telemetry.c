@@ -35,6 +35,7 @@
 
 /* All that a node may have pinned beside steer.c's: the maps of telemetry.bpf.c, and watchers'. */
 static const char *const pin_names[] = {"node",
+					"engine",
 					"worker_threads",
 					"worker_counters",
 					"node_counters",
@@ -49,7 +50,7 @@ static const char *const pin_names[] = {"node",
 };
 #define PIN_NAMES (sizeof(pin_names) / sizeof(pin_names[0]))
 
-enum { MAP_NODE, MAP_WORKER, MAP_CORE, MAP_LOG, MAP_OPS, MAP_SLOW, MAP_HISTOGRAMS };
+enum { MAP_NODE, MAP_ENGINE, MAP_WORKER, MAP_CORE, MAP_LOG, MAP_OPS, MAP_SLOW, MAP_HISTOGRAMS };
 
 _Static_assert(sizeof(struct worker_counters) % 64 == 0 && sizeof(struct node_counters) % 64 == 0 &&
 		       sizeof(struct log_counters) % 64 == 0 &&
@@ -155,6 +156,8 @@ static int pin(struct telemetry_maps *maps, char *why)
 				   : "");
 	bpf_object__for_each_map(map, maps->bpf->obj) /* `node` is the first */
 	{
+		if (!bpf_map__autocreate(map))
+			continue;
 		snprintf(path, sizeof(path), "%s/%s", maps->pin_dir, bpf_map__name(map));
 		err = bpf_obj_pin(bpf_map__fd(map), path) < 0 ? -errno : 0;
 		if (err == -EEXIST && !maps->pinned)
@@ -193,6 +196,7 @@ static int map_all(struct telemetry_maps *maps, uint32_t workers)
 		const struct bpf_map *map;
 		size_t bytes;
 	} of[] = {[MAP_NODE] = {maps->bpf->maps.node, sizeof(struct telemetry_node)},
+		  [MAP_ENGINE] = {maps->bpf->maps.engine, sizeof(struct telemetry_engine)},
 		  [MAP_WORKER] = {maps->bpf->maps.worker_counters, sizeof(struct worker_counters)},
 		  [MAP_CORE] = {maps->bpf->maps.node_counters, sizeof(struct node_counters)},
 		  [MAP_LOG] = {maps->bpf->maps.log_counters, sizeof(struct log_counters)},
@@ -207,7 +211,9 @@ static int map_all(struct telemetry_maps *maps, uint32_t workers)
 
 	_Static_assert(sizeof(of) / sizeof(of[0]) == TELEMETRY_MAPS, "each has its row");
 	for (uint32_t i = 0; i < TELEMETRY_MAPS && err == 0; i++)
-		err = map_memory(maps, i, of[i].map, of[i].bytes, i == MAP_NODE ? 1 : workers);
+		if (bpf_map__autocreate(of[i].map))
+			err = map_memory(maps, i, of[i].map, of[i].bytes,
+					 i < MAP_WORKER ? 1 : workers);
 	return err;
 }
 
@@ -252,7 +258,7 @@ static void describe(struct telemetry_maps *maps, const struct telemetry_config 
 }
 
 /* As many entries as there are workers; the loaded maps can no longer be changed. */
-static int load(struct telemetry_maps *maps, uint32_t workers)
+static int load(struct telemetry_maps *maps, uint32_t workers, bool engine)
 {
 	struct bpf_map *map;
 	int err = 0;
@@ -262,17 +268,19 @@ static int load(struct telemetry_maps *maps, uint32_t workers)
 		return -errno;
 	bpf_object__for_each_map(map, maps->bpf->obj)
 	{
-		if (map != maps->bpf->maps.node && map != maps->bpf->maps.worker_threads &&
-		    err == 0)
+		if (map != maps->bpf->maps.node && map != maps->bpf->maps.engine &&
+		    map != maps->bpf->maps.worker_threads && err == 0)
 			err = bpf_map__set_max_entries(map, workers);
 	}
+	if (err == 0)
+		err = bpf_map__set_autocreate(maps->bpf->maps.engine, engine);
 	return err != 0 ? err : telemetry_bpf__load(maps->bpf);
 }
 
 static int make(struct telemetry_maps *maps, const struct telemetry_config *config, char *why)
 {
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
-	int err = load(maps, config->workers);
+	int err = load(maps, config->workers, config->engine);
 
 	libbpf_set_print(print);
 	if (err != 0)
@@ -318,6 +326,11 @@ void telemetry_close(struct telemetry_maps *maps)
 struct telemetry *telemetry_of(struct telemetry_maps *maps, uint32_t worker)
 {
 	return maps->bpf == NULL ? NULL : &maps->worker[worker];
+}
+
+struct telemetry_engine *telemetry_engine_of(struct telemetry_maps *maps)
+{
+	return maps->bpf == NULL ? NULL : maps->memory[MAP_ENGINE];
 }
 
 void telemetry_thread(const struct telemetry_maps *maps, uint32_t worker, int cpu)

@@ -20,9 +20,9 @@
 
 #define TELEMETRY_WHY_BYTES  512
 #define TELEMETRY_PATH_BYTES 192
-/* The maps of bpf/telemetry.bpf.c that are mapped: node, four of counters, slow transactions and
- * the histograms. */
-#define TELEMETRY_MAPS	     (6 + HISTOGRAM_COUNT)
+/* The maps of bpf/telemetry.bpf.c that are mapped: node, engine, four of counters, slow
+ * transactions and the histograms. */
+#define TELEMETRY_MAPS	     (7 + HISTOGRAM_COUNT)
 
 struct telemetry_bpf; /* the skeleton */
 
@@ -33,6 +33,7 @@ struct telemetry_config {
 	uint32_t node;
 	uint32_t udp_port;
 	uint64_t slow_ms;
+	bool engine; /* there is a storage engine to tell of */
 };
 
 /* Filled by telemetry_open(); the caller's memory, which begins as zeros. */
@@ -57,6 +58,8 @@ void telemetry_close(struct telemetry_maps *maps);
 int telemetry_clean(const char *pin_dir, char *why);
 /* A worker's slots, or NULL when nothing is open. */
 struct telemetry *telemetry_of(struct telemetry_maps *maps, uint32_t worker);
+/* Where to tell of the storage engine, or NULL: there is none, or nothing is open. */
+struct telemetry_engine *telemetry_engine_of(struct telemetry_maps *maps);
 /* Tells BPF programs that the calling thread is this worker, pinned to `cpu`, or to none (-1). */
 void telemetry_thread(const struct telemetry_maps *maps, uint32_t worker, int cpu);
 /* The map of these, -1 when nothing is open. */

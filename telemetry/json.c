@@ -157,6 +157,12 @@ static void add_node(struct writer *writer, cJSON *to, const struct telemetry_no
 	text(writer, to, "data_dir", node->data_dir);
 }
 
+static void add_engine(struct writer *writer, cJSON *to, const struct snapshot *snapshot)
+{
+	text(writer, to, "name", snapshot->engine.name);
+	counters(writer, to, engine_names, engine_names_count, &snapshot->engine);
+}
+
 static void add_steer(struct writer *writer, cJSON *to, const struct snapshot *snapshot)
 {
 	cJSON *tenants;
@@ -249,6 +255,7 @@ cJSON *snapshot_json(const struct snapshot *snapshot, const char *pin_dir, bool 
 		add_worker(&writer, one, &snapshot->worker[w], snapshot);
 	}
 	add_total(&writer, object(&writer, json, "total"), snapshot);
+	add_maybe(&writer, json, "engine", snapshot->has_engine, object, add_engine, snapshot);
 	add_maybe(&writer, json, "steer", snapshot->has_steer, object, add_steer, snapshot);
 	add_maybe(&writer, json, "thieves", snapshot->has_thieves, array, add_thieves, snapshot);
 	add_maybe(&writer, json, "softirqs", snapshot->has_softirqs, array, add_softirqs, snapshot);

@@ -22,6 +22,7 @@
 static const struct counter_name worker_names[] = {ABAFT_WORKER_COUNTERS(NAME)};
 static const struct counter_name core_names[] = {ABAFT_NODE_COUNTERS(NAME)};
 static const struct counter_name log_names[] = {ABAFT_LOG_COUNTERS(NAME)};
+const struct counter_name engine_names[] = {ABAFT_ENGINE_COUNTERS(NAME) ABAFT_ENGINE_STATES(NAME)};
 const struct counter_name steer_names[] = {ABAFT_STEER_COUNTERS(NAME)};
 const struct counter_name op_names[] = {ABAFT_OPS(NAME)};
 const struct counter_name op_error_names[] = {ABAFT_NODE_ERRORS(STATUS_NAME)};
@@ -30,6 +31,7 @@ const char *const softirq_names[] = {ABAFT_SOFTIRQS(SOFTIRQ_NAME)};
 const struct histogram_text histogram_texts[] = {ABAFT_HISTOGRAMS(HISTOGRAM_TEXT)};
 const struct histogram_text kernel_histogram_texts[] = {ABAFT_KERNEL_HISTOGRAMS(HISTOGRAM_TEXT)};
 /* clang-format on */
+const uint32_t engine_names_count = COUNT(engine_names);
 const uint32_t steer_names_count = COUNT(steer_names);
 const uint32_t op_names_count = COUNT(op_names);
 const uint32_t op_error_names_count = COUNT(op_error_names);
@@ -38,6 +40,7 @@ const uint32_t softirq_names_count = COUNT(softirq_names);
 FITS(worker_names, struct worker_counters);
 FITS(core_names, struct node_counters);
 FITS(log_names, struct log_counters);
+FITS(engine_names, struct telemetry_engine);
 FITS(steer_names, struct steer_counters);
 FITS(op_error_names, struct op_errors);
 FITS(phase_names, struct slow_phases);

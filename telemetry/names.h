@@ -37,6 +37,8 @@ struct counter_group {
 #define COUNTER_GROUPS 3
 extern const struct counter_group counter_groups[COUNTER_GROUPS];
 
+extern const struct counter_name engine_names[]; /* by struct telemetry_engine */
+extern const uint32_t engine_names_count;
 extern const struct counter_name steer_names[]; /* by struct steer_counters */
 extern const uint32_t steer_names_count;
 extern const struct counter_name op_names[]; /* by struct op_counters */

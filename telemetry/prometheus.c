@@ -23,6 +23,7 @@
 #define TIME_POWER_MAX	HISTOGRAM_RANGE_BITS
 #define COUNT_POWER_MIN 1
 #define COUNT_POWER_MAX 12
+#define METRIC_BYTES	96
 
 __attribute__((format(printf, 2, 3))) static void put(struct prometheus_text *text,
 						      const char *format, ...)
@@ -81,28 +82,54 @@ static bool ends_in(const char *name, const char *end)
 	return bytes > end_bytes && strcmp(name + bytes - end_bytes, end) == 0;
 }
 
-/* One counter or gauge of all workers. Times are counted in microseconds and told in seconds. */
-static void put_counter(struct prometheus_text *text, const struct snapshot *snapshot,
-			const struct counter_group *group, uint32_t index)
+/* A counter or gauge of one number or more: its head and name[METRIC_BYTES]. Times are counted in
+ * microseconds and told in seconds; says whether this is one. */
+static bool put_counter_head(struct prometheus_text *text, const char *group,
+			     const struct counter_name *counter, char *name)
 {
-	const struct counter_name *counter = &group->names[index];
 	bool us = ends_in(counter->name, "_us"), gauge = counter_is_gauge(counter);
-	char name[96];
 
-	snprintf(name, sizeof(name), "abaft_%s_%.*s%s%s", group->name,
+	snprintf(name, METRIC_BYTES, "abaft_%s_%.*s%s%s", group,
 		 (int)(strlen(counter->name) - (us ? strlen("_us") : 0)), counter->name,
 		 us ? "_seconds" : "", gauge ? "" : "_total");
 	put_head(text, name, gauge ? "gauge" : "counter", counter->text);
+	return us;
+}
+
+static void put_value(struct prometheus_text *text, bool us, uint64_t value)
+{
+	if (us)
+		put_seconds(text, value * 1000);
+	else
+		put(text, "%" PRIu64, value);
+	put(text, "\n");
+}
+
+/* One counter or gauge of all workers. */
+static void put_counter(struct prometheus_text *text, const struct snapshot *snapshot,
+			const struct counter_group *group, uint32_t index)
+{
+	char name[METRIC_BYTES];
+	bool us = put_counter_head(text, group->name, &group->names[index], name);
+
 	for (uint32_t w = 0; w < snapshot->workers; w++) {
 		const uint8_t *values = (const uint8_t *)&snapshot->worker[w] + group->offset;
-		uint64_t value = counter_at(values, index);
 
 		put(text, "%s{node=\"%u\",worker=\"%u\"} ", name, snapshot->node.node, w);
-		if (us)
-			put_seconds(text, value * 1000);
-		else
-			put(text, "%" PRIu64, value);
-		put(text, "\n");
+		put_value(text, us, counter_at(values, index));
+	}
+}
+
+static void put_engine(struct prometheus_text *text, const struct snapshot *snapshot)
+{
+	char name[METRIC_BYTES];
+
+	for (uint32_t i = 0; snapshot->has_engine && i < engine_names_count; i++) {
+		bool us = put_counter_head(text, "engine", &engine_names[i], name);
+
+		put(text, "%s{node=\"%u\",engine=\"%s\"} ", name, snapshot->node.node,
+		    snapshot->engine.name);
+		put_value(text, us, counter_at(&snapshot->engine, i));
 	}
 }
 
@@ -326,6 +353,7 @@ int prometheus_write(struct prometheus_text *text, const struct snapshot *snapsh
 	for (uint32_t g = 0; g < COUNTER_GROUPS; g++)
 		for (uint32_t i = 0; i < counter_groups[g].count; i++)
 			put_counter(text, snapshot, &counter_groups[g], i);
+	put_engine(text, snapshot);
 	put_ops(text, snapshot, false);
 	put_ops(text, snapshot, true);
 	put_op_errors(text, snapshot);

@@ -35,6 +35,7 @@ static const struct place {
 } places[OPENED_MAPS] = {
 	{"node", 4, sizeof(struct telemetry_node), 0},
 	{"slow_txns", 4, sizeof(struct slow_txns), 0},
+	{"engine", 4, sizeof(struct telemetry_engine), 0},
 	{"steer_counters", 4, sizeof(struct steer_counters), 0},
 	{"steer_bytes", 4, sizeof(struct steer_bytes), 0},
 	{"steer_tenants", 4, sizeof(struct tenant_counter), 0},
@@ -394,6 +395,17 @@ static int read_steer(struct scrape *scrape, struct snapshot *out)
 	return err;
 }
 
+static int read_engine(struct scrape *scrape, struct snapshot *out)
+{
+	const struct pinned *map = &scrape->maps[OPENED_ENGINE];
+	int err;
+
+	out->has_engine = map->fd >= 0;
+	err = out->has_engine ? pinned_get(map, 0, &out->engine, scrape->room) : 0;
+	make_plain(out->engine.name, sizeof(out->engine.name));
+	return err;
+}
+
 static int read_workers(struct scrape *scrape, struct snapshot *out)
 {
 	int err = 0;
@@ -419,6 +431,8 @@ int scrape_read(struct scrape *scrape, struct snapshot *out, char *why)
 	out->tenants = out->thieves = out->cpus = 0;
 	if (err == 0)
 		err = read_workers(scrape, out);
+	if (err == 0)
+		err = read_engine(scrape, out);
 	if (err == 0)
 		err = read_steer(scrape, out);
 	if (err == 0)

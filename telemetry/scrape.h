@@ -58,6 +58,8 @@ struct snapshot {
 	bool has_steer;				 /* an XDP program of ours counts */
 	bool has_kernel[HISTOGRAM_KERNEL_COUNT]; /* its BPF program was loaded */
 	bool has_thieves, has_softirqs;
+	bool has_engine;
+	struct telemetry_engine engine;
 	struct steer_counters steer;
 	struct steer_bytes steer_bytes;
 	uint32_t tenants, thieves, cpus; /* entries below */

@@ -30,6 +30,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <abaft/telemetry.h>
+
 #define ENGINE_DIR_BYTES	48 /* with the NUL */
 #define ENGINE_LEAF_BYTES	32
 #define ENGINE_PREFIX_BYTES	64
@@ -128,24 +130,7 @@ struct engine_caps {
 };
 
 /* Numbers of one engine; the service thread writes them, anybody reads them, each whole. */
-#define ENGINE_COUNTERS(X)                                                                         \
-	X(gets, "objects asked for")                                                               \
-	X(puts, "objects written")                                                                 \
-	X(deletes, "objects removed")                                                              \
-	X(lists, "listings")                                                                       \
-	X(get_bytes, "bytes that came")                                                            \
-	X(put_bytes, "bytes that were written")                                                    \
-	X(round_trips, "requests to the storage, tries included")                                  \
-	X(retries, "tries after the first")                                                        \
-	X(throttled, "answers that the storage is asked too much")                                 \
-	X(timeouts, "tries that took too long")                                                    \
-	X(unreachable, "tries that found no connection, or lost it")                               \
-	X(denied, "answers that credentials or rights are wrong")                                  \
-	X(full, "answers that the storage is full")                                                \
-	X(broken, "answers that break the protocol")                                               \
-	X(refused, "operations refused because a queue was full")                                  \
-	X(failed, "operations that ended in an error")
-
+#define ENGINE_COUNTERS ABAFT_ENGINE_COUNTERS
 struct engine_counters {
 #define ENGINE_COUNTER(name, text) uint64_t name;
 	ENGINE_COUNTERS(ENGINE_COUNTER)

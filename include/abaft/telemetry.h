@@ -140,6 +140,29 @@
 	X(error,              "errno after which nothing more becomes durable, now")               \
 	X(no_room,            "errno for which no segment can be made, now")
 
+/* What was asked of the storage engine, and how it is. */
+#define ABAFT_ENGINE_COUNTERS(X)                                                                   \
+	X(gets,               "objects asked for")                                                 \
+	X(puts,               "objects written")                                                   \
+	X(deletes,            "objects removed")                                                   \
+	X(lists,              "listings")                                                          \
+	X(get_bytes,          "bytes that came")                                                   \
+	X(put_bytes,          "bytes that were written")                                           \
+	X(round_trips,        "requests to the storage, tries included")                           \
+	X(retries,            "tries after the first")                                             \
+	X(throttled,          "answers that the storage is asked too much")                        \
+	X(timeouts,           "tries that took too long")                                          \
+	X(unreachable,        "tries that found no connection, or lost it")                        \
+	X(denied,             "answers that credentials or rights are wrong")                      \
+	X(full,               "answers that the storage is full")                                  \
+	X(broken,             "answers that break the protocol")                                   \
+	X(refused,            "operations refused because a queue was full")                       \
+	X(failed,             "operations that ended in an error")
+#define ABAFT_ENGINE_STATES(X)                                                                     \
+	X(open,               "operations that have not ended, now")                               \
+	X(failing_us,         "for so long no try of one has succeeded, now")                      \
+	X(error,              "errno of the last try that failed, while they do, now")
+
 /* What the results of operations are counted by. `packet`: requests as a whole; its errors are
  * those of requests that were refused before their first operation. */
 #define ABAFT_OPS(X)                                                                               \
@@ -214,6 +237,13 @@ struct node_counters {
 } __attribute__((aligned(64)));
 struct log_counters {
 	ABAFT_LOG_COUNTERS(TELEMETRY_FIELD)
+} __attribute__((aligned(64)));
+
+/* Map `engine`, one entry; there if the node has a storage engine. */
+struct telemetry_engine {
+	ABAFT_ENGINE_COUNTERS(TELEMETRY_FIELD)
+	ABAFT_ENGINE_STATES(TELEMETRY_FIELD)
+	char name[16]; /* its kind: redis, s3, … */
 } __attribute__((aligned(64)));
 
 /* By wire status from 1 on; OK is what is left of `count`. */

@@ -81,7 +81,7 @@ void bed_make(struct bed *bed, const char *root, const char *name)
 	assert_non_null(bed->maps);
 	bpf_object__for_each_map(map, bed->maps->obj)
 	{
-		if (strcmp(bpf_map__name(map), "node") != 0)
+		if (map != bed->maps->maps.node && map != bed->maps->maps.engine)
 			assert_int_equal(bpf_map__set_max_entries(map, BED_WORKERS), 0);
 	}
 	assert_int_equal(telemetry_bpf__load(bed->maps), 0);

@@ -97,7 +97,14 @@ static void every_word_of_every_worker_is_read(void **state)
 		if (bpf_map__type(map) == BPF_MAP_TYPE_ARRAY && bpf_map__max_entries(map) > 1)
 			fill_map(map);
 	}
+	*(struct telemetry_engine *)bed_slot(&bed, bed.maps->maps.engine, 0) =
+		(struct telemetry_engine){.puts = 77, .failed = 3, .error = 5, .name = "s3\1"};
 	snapshot = read_all();
+	assert_true(snapshot->has_engine);
+	assert_int_equal(snapshot->engine.puts, 77);
+	assert_int_equal(snapshot->engine.failed, 3);
+	assert_int_equal(snapshot->engine.error, 5);
+	assert_string_equal(snapshot->engine.name, "s3?");
 	assert_int_equal(snapshot->workers, BED_WORKERS);
 	assert_memory_equal(&snapshot->node, bed.node, sizeof(*bed.node));
 	for (uint32_t w = 0; w < BED_WORKERS; w++) {
@@ -474,8 +481,8 @@ static void maps_are_read_as_memory(void **state)
 		    strstr(path, "bpf-map") != NULL && strcmp(rights, "r--s") == 0)
 			maps++;
 	fclose(file);
-	/* node, four of counters, slow transactions, histograms */
-	assert_int_equal(maps, 6 + HISTOGRAM_COUNT);
+	/* node, engine, four of counters, slow transactions, histograms */
+	assert_int_equal(maps, 7 + HISTOGRAM_COUNT);
 	scrape_close(scrape);
 }
 

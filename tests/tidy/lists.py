@@ -16,6 +16,7 @@ COUNTED_IN = {
                               'dataplane/xcore/'),
     'ABAFT_LOG_COUNTERS': ('dataplane/worker.c', 'dataplane/worker'),
     'ABAFT_NODE_COUNTERS': ('dataplane/core/node.c', 'dataplane/core/'),
+    'ABAFT_ENGINE_COUNTERS': ('dataplane/engine/service.c', 'dataplane/engine/'),
 }
 
 # meson's name of a dependency -> the Debian package that brings it.

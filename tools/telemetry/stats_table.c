@@ -155,6 +155,19 @@ static void print_steer(const struct table *table)
 			(uint64_t)snapshot->tenant[i].counter.bytes);
 }
 
+static void print_engine(const struct table *table)
+{
+	const struct snapshot *snapshot = table->snapshot;
+
+	if (!snapshot->has_engine)
+		return;
+	fprintf(table->to, "\n%-24s %16s\n", "storage engine", snapshot->engine.name);
+	for (uint32_t i = 0; i < engine_names_count; i++)
+		if (table->all || counter_at(&snapshot->engine, i) != 0)
+			fprintf(table->to, "  %-22s %16" PRIu64 "\n", engine_names[i].name,
+				counter_at(&snapshot->engine, i));
+}
+
 static void print_thieves(const struct table *table)
 {
 	const struct snapshot *snapshot = table->snapshot;
@@ -202,6 +215,7 @@ bool stats_table_print(const struct snapshot *snapshot, FILE *to, bool all, bool
 		print_group(&table, &counter_groups[g]);
 	print_ops(&table);
 	print_histograms(&table);
+	print_engine(&table);
 	print_steer(&table);
 	print_thieves(&table);
 	print_softirqs(&table);

@@ -131,6 +131,17 @@ static void softirqs_subtract(struct snapshot *from, const struct snapshot *earl
 					 NUMBERS(from->softirqs[i].softirqs), went_back);
 }
 
+static void engine_subtract(struct telemetry_engine *from, const struct telemetry_engine *earlier,
+			    bool *went_back)
+{
+	const __u64 *was = (const void *)earlier;
+	__u64 *is = (void *)from;
+
+	for (uint32_t i = 0; i < engine_names_count; i++)
+		if (!counter_is_gauge(&engine_names[i]))
+			is[i] = difference(was[i], is[i], went_back);
+}
+
 static int by_cpu(const void *a, const void *b)
 {
 	const struct scrape_softirqs *x = a, *y = b;
@@ -170,6 +181,7 @@ void top_change_make(struct top_change *change, const struct snapshot *earlier,
 		subtract(&added->steer, &earlier->steer, NUMBERS(added->steer), went_back);
 		subtract(&added->steer_bytes, &earlier->steer_bytes, NUMBERS(added->steer_bytes),
 			 went_back);
+		engine_subtract(&added->engine, &earlier->engine, went_back);
 		for (uint32_t w = 0; w < later->workers && w < earlier->workers; w++)
 			worker_subtract(&added->worker[w], &earlier->worker[w], &later->worker[w],
 					went_back);

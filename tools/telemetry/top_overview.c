@@ -158,6 +158,32 @@ static void device(struct top_page *page, const struct top_change *change)
 	count_item(page, "segments", log->segments);
 }
 
+static void engine(struct top_page *page, const struct snapshot *now,
+		   const struct top_change *change)
+{
+	const struct telemetry_engine *state = &now->engine, *added = &change->added.engine;
+	char text[AMOUNT_BYTES];
+
+	if (!now->has_engine)
+		return;
+	top_page_section(page, "engine");
+	top_page_item(page, TOP_PLAIN, "", "%.*s", (int)sizeof(state->name), state->name);
+	if (state->failing_us)
+		top_page_item(page, TOP_BAD, "", "FAILS %s since %s",
+			      strerrorname_np((int)state->error),
+			      amount_time(text, state->failing_us * 1000));
+	else
+		top_page_item(page, TOP_GOOD, "", "ok");
+	rate_item(page, change, "requests", added->round_trips);
+	rate_item(page, change, "puts", added->puts);
+	bytes_item(page, change, added->put_bytes);
+	rate_item(page, change, "gets", added->gets);
+	bytes_item(page, change, added->get_bytes);
+	worry_item(page, change, "retries", added->retries);
+	worry_item(page, change, "throttled", added->throttled);
+	count_item(page, "open", state->open);
+}
+
 /* The reasons with the greatest numbers, of a list of counters. */
 struct reasons {
 	const char *name[REASONS_SHOWN];
@@ -340,6 +366,7 @@ void top_overview(struct top_page *page, const struct top_node *node)
 	operations(page, change);
 	transactions(page, change);
 	device(page, change);
+	engine(page, node->now, change);
 	cache(page, change);
 	refusals(page, change);
 	steer(page, node->now, change);

@@ -102,6 +102,22 @@ static void every_number_has_its_name(void **state)
 	free(sum);
 }
 
+static void the_engine_has_its_names(void **state)
+{
+	cJSON *json = json_of(false);
+	const cJSON *engine = at(json, "engine");
+
+	assert_string_equal(at(engine, "name")->valuestring, "redis");
+	for (uint32_t i = 0; i < engine_names_count; i++)
+		is(engine, engine_names[i].name, counter_at(&made->engine, i));
+	is(engine, "error", made->engine.error);
+	cJSON_Delete(json);
+	made->has_engine = false;
+	json = json_of(false);
+	assert_true(cJSON_IsNull(at(json, "engine")));
+	cJSON_Delete(json);
+}
+
 static void the_kernel_side_has_its_names(void **state)
 {
 	cJSON *json = json_of(false);
@@ -190,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_number_has_its_name, make, unmake),
+		cmocka_unit_test_setup_teardown(the_engine_has_its_names, make, unmake),
 		cmocka_unit_test_setup_teardown(the_kernel_side_has_its_names, make, unmake),
 		cmocka_unit_test_setup_teardown(what_is_not_there_is_null, make, unmake),
 		cmocka_unit_test_setup_teardown(buckets_are_those_that_are_not_empty, make, unmake),

@@ -79,6 +79,10 @@ struct snapshot *made_snapshot(uint32_t workers, uint64_t seed)
 	made->cpus = 1;
 	made->softirqs[0].cpu = 5;
 	fill_words(&made->softirqs[0].softirqs, sizeof(struct softirqs), &seed);
+	made->has_engine = true;
+	fill_words(&made->engine, sizeof(made->engine), &seed);
+	memset(made->engine.name, 0, sizeof(made->engine.name));
+	memcpy(made->engine.name, "redis", 5);
 	made->workers = workers;
 	for (uint32_t w = 0; w < workers; w++)
 		fill_worker(&made->worker[w], &seed);

@@ -131,6 +131,26 @@ static void the_kernel_side(void **state)
 	assert_null(strstr(page.data, "abaft_softirq"));
 }
 
+static void the_storage_engine(void **state)
+{
+	write_page(2);
+	is_number("abaft_engine_round_trips_total{node=\"3\",engine=\"redis\"}",
+		  made->engine.round_trips);
+	is_number("abaft_engine_failed_total{node=\"3\",engine=\"redis\"}", made->engine.failed);
+	is_number("abaft_engine_open{node=\"3\",engine=\"redis\"}", made->engine.open);
+	assert_non_null(strstr(page.data, "# TYPE abaft_engine_open gauge\n"));
+	prometheus_free(&page);
+	made->engine.failing_us = 2500000;
+	made->engine.error = 110;
+	assert_int_equal(prometheus_write(&page, made), 0);
+	is("abaft_engine_failing_seconds{node=\"3\",engine=\"redis\"}", "2.5");
+	is("abaft_engine_error{node=\"3\",engine=\"redis\"}", "110");
+	prometheus_free(&page);
+	made->has_engine = false;
+	assert_int_equal(prometheus_write(&page, made), 0);
+	assert_null(strstr(page.data, "abaft_engine_open"));
+}
+
 /* Every bucket counts exactly the numbers that are not above its bound. */
 static void buckets_hold_what_their_bounds_say(void **state)
 {
@@ -255,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(counters_and_gauges, unmake),
 		cmocka_unit_test_teardown(the_kernel_side, unmake),
+		cmocka_unit_test_teardown(the_storage_engine, unmake),
 		cmocka_unit_test_teardown(buckets_hold_what_their_bounds_say, unmake),
 		cmocka_unit_test_teardown(small_numbers_have_bounds_of_their_own, unmake),
 		cmocka_unit_test_teardown(samples_stand_behind_their_head, unmake),

@@ -40,12 +40,16 @@ static void counters_are_subtracted(void **state)
 	was->worker[0].ops.put.count = 7;
 	was->worker[0].ops.put.errors.BUSY = 3;
 	was->steer.redirected = 5;
+	was->engine.puts = 40;
+	was->engine.open = 9;
 	is = made_later(was);
 	is->worker[0].worker.requests += 500;
 	is->worker[1].worker.requests += 100;
 	is->worker[0].ops.put.count += 20;
 	is->worker[0].ops.put.errors.BUSY += 2;
 	is->steer.redirected += 12;
+	is->engine.puts += 2;
+	is->engine.open = 3;
 	top_change_make(change, was, is, 2);
 	assert_int_equal(change->added.worker[0].worker.requests, 500);
 	assert_int_equal(change->added.worker[1].worker.requests, 100);
@@ -54,6 +58,8 @@ static void counters_are_subtracted(void **state)
 	assert_int_equal(change->total.ops.put.count, 20);
 	assert_int_equal(change->total.ops.put.errors.BUSY, 2);
 	assert_int_equal(change->added.steer.redirected, 12);
+	assert_int_equal(change->added.engine.puts, 2);
+	assert_int_equal(change->added.engine.open, 3);
 	assert_true(top_change_rate(change, change->total.worker.requests) == 300);
 	assert_false(change->went_back);
 }

@@ -126,6 +126,32 @@ static void log_device(void **state)
 	made_shows(&page, "log           NO ROOM ENOSPC");
 }
 
+static void engine(void **state)
+{
+	struct telemetry_engine *is = &nodes.node[0].now->engine;
+
+	view();
+	made_lacks(&page, "engine        ");
+	nodes.node[0].before->has_engine = nodes.node[0].now->has_engine = true;
+	memcpy(is->name, "redis", sizeof("redis"));
+	is->round_trips = 1000;
+	is->puts = 800;
+	is->put_bytes = 3000000;
+	is->gets = 200;
+	is->get_bytes = 600000;
+	is->retries = 4;
+	is->open = 7;
+	view();
+	made_shows(&page,
+		   "engine        redis  ok  requests 500/s  puts 400/s  1.5MB/s  gets 100/s  "
+		   "300kB/s");
+	made_shows(&page, "retries 2/s  throttled 0/s  open 7\n");
+	is->failing_us = 12000000;
+	is->error = ECONNREFUSED;
+	view();
+	made_shows(&page, "engine        redis  FAILS ECONNREFUSED since 12s");
+}
+
 static void refusals_by_reason(void **state)
 {
 	now(0)->node.refused_unknown = 20;
@@ -364,7 +390,7 @@ int main(void)
 		CASE(rates),   CASE(percentiles),    CASE(log_device), CASE(refusals_by_reason),
 		CASE(steer),   CASE(kernel_side),    CASE(workers),    CASE(dead),
 		CASE(gone),    CASE(unreadable),     CASE(restarted),  CASE(counters_went_back),
-		CASE(windows), CASE(help_and_pause), CASE(many_nodes),
+		CASE(windows), CASE(help_and_pause), CASE(many_nodes), CASE(engine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
