@@ -4,7 +4,6 @@
  */
 #include "control/config.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -17,7 +16,16 @@
 
 #include "control/endpoint.h"
 
-enum key_type { KEY_TEXT, KEY_COUNT, KEY_BYTES, KEY_TIME, KEY_BOOL, KEY_LEVEL, KEY_FORMAT };
+enum key_type {
+	KEY_TEXT,
+	KEY_COUNT,
+	KEY_BYTES,
+	KEY_TIME,
+	KEY_BOOL,
+	KEY_LEVEL,
+	KEY_FORMAT,
+	KEY_ACK
+};
 
 struct key {
 	const char *name;
@@ -28,14 +36,11 @@ struct key {
 	const char *text;  /* lines of at most 90 characters */
 };
 
-#define AT(field)	 offsetof(struct config, field)
-#define KIB		 (UINT64_C(1) << 10)
-#define MIB		 (UINT64_C(1) << 20)
-#define GIB		 (UINT64_C(1) << 30)
-#define TIB		 (UINT64_C(1) << 40)
-/* The kept log's: one to write, one ready, one while the one before is being freed. */
-#define RESERVE_SEGMENTS 3
-
+#define AT(field) offsetof(struct config, field)
+#define KIB	  (UINT64_C(1) << 10)
+#define MIB	  (UINT64_C(1) << 20)
+#define GIB	  (UINT64_C(1) << 30)
+#define TIB	  (UINT64_C(1) << 40)
 static const struct key keys[] = {
 	{"port", KEY_TEXT, AT(port), 1, 0, "afxdp:lo",
 	 "The network port to serve on: afxdp:INTERFACE for any interface of the kernel's, "
@@ -52,7 +57,9 @@ static const struct key keys[] = {
 	{"node", KEY_COUNT, AT(node), 0, (1u << 24) - 1, "0",
 	 "This node's number: it names the node in versions and must differ between nodes."},
 	{"data-dir", KEY_TEXT, AT(data_dir), 1, 0, "/var/lib/abaft",
-	 "Where the commit logs live. Made if it is not there; one daemon at a time."},
+	 "Where the commit logs live. Made if it is not there; one daemon at a time. Not used when "
+	 "a\n"
+	 "storage engine has them (engine, engine-ack)."},
 	{"memory", KEY_BYTES, AT(memory_bytes), 4 * MIB, 16 * TIB, "256M",
 	 "Memory for values and versions, all workers together, taken at start."},
 	{"cache", KEY_BYTES, AT(cache_bytes), 0, 16 * TIB, "0",
@@ -90,6 +97,31 @@ static const struct key keys[] = {
 	 "space and writes more. 0: never clean."},
 	{"clean-rate", KEY_BYTES, AT(clean_rate), 0, TIB, "64M",
 	 "Bytes per second that cleaning may read while there is room on the disk. 0: no limit."},
+	{"engine", KEY_TEXT, AT(engine), 1, 0, "embedded",
+	 "Where commits are kept: `embedded`, in data-dir, or a storage engine: "
+	 "redis://HOST:PORT/PREFIX,\n"
+	 "rediss:// (TLS), s3://BUCKET/PREFIX?endpoint=URL, dynamodb://TABLE/PREFIX?endpoint=URL. "
+	 "Only one\n"
+	 "node writes below a prefix. docs/engines.md says what each one promises."},
+	{"engine-ack", KEY_ACK, AT(engine_ack), 0, 0, "storage",
+	 "With an engine, when a commit is acknowledged. `storage`: when the engine has it; "
+	 "data-dir "
+	 "is\n"
+	 "not used. `log`: when it is in the log in data-dir; the engine gets it a little later."},
+	{"engine-credentials", KEY_TEXT, AT(engine_credentials), 0, 0, "",
+	 "File with what the engine wants to know us by, which only its owner may read: user, "
+	 "password,\n"
+	 "access-key, secret-key. Empty: the environment has it, or nothing is needed."},
+	{"engine-lag", KEY_BYTES, AT(engine_lag), 2 * ABAFT_LOG_GROUP_BYTES_MAX, TIB, "64M",
+	 "With engine-ack = log: bytes of each log that the engine may lack. Beyond it clients are "
+	 "told\n"
+	 "BUSY."},
+	{"engine-delete-rate", KEY_COUNT, AT(engine_delete_rate), 0, 1000000, "5000",
+	 "Objects per second that are removed from the engine when nothing needs them any more. 0: "
+	 "no\n"
+	 "limit."},
+	{"engine-timeout", KEY_TIME, AT(engine_timeout_ms), 100, 600000, "10s",
+	 "How long one request to the engine may take before it is tried again."},
 	{"sync", KEY_BOOL, AT(sync), 0, 1, "yes",
 	 "Acknowledge commits only after fdatasync. `no` loses commits: for benchmarks alone."},
 	{"dsync", KEY_BOOL, AT(dsync), 0, 1, "no",
@@ -144,6 +176,7 @@ _Static_assert(KEYS <= CONFIG_KEYS_MAX, "room to note each key's line");
 
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
+static const char *const acks[] = {"storage", "log", NULL};
 
 static const char *type_text(enum key_type type)
 {
@@ -162,6 +195,8 @@ static const char *type_text(enum key_type type)
 		return "error, warning, info or debug";
 	case KEY_FORMAT:
 		return "text or json";
+	case KEY_ACK:
+		return "storage or log";
 	}
 	return "";
 }
@@ -209,6 +244,21 @@ static bool parse_bool(const char *text, bool *out)
 
 	*out = yes;
 	return yes || no;
+}
+
+/* What such a key can be; NULL: anything. */
+static const char *const *words_of(enum key_type type)
+{
+	switch (type) {
+	case KEY_LEVEL:
+		return levels;
+	case KEY_FORMAT:
+		return formats;
+	case KEY_ACK:
+		return acks;
+	default:
+		return NULL;
+	}
 }
 
 static bool is_one_of(const char *text, const char *const *words)
@@ -302,7 +352,8 @@ static int set(struct config *config, const struct key *key, const char *value, 
 		break;
 	case KEY_LEVEL:
 	case KEY_FORMAT:
-		if (is_one_of(value, key->type == KEY_LEVEL ? levels : formats))
+	case KEY_ACK:
+		if (is_one_of(value, words_of(key->type)))
 			return set_text(key, field, value, where, why);
 		break;
 	}
@@ -428,56 +479,6 @@ int config_read(struct config *config, const char *path, char *why)
 	return r.err;
 }
 
-int config_core(const struct config *config, uint32_t w)
-{
-	const char *at = config->cores;
-	char *end;
-	unsigned long core;
-
-	if (at[0] == '\0')
-		return -1;
-	for (uint32_t i = 0;; i++) {
-		if (!isdigit((unsigned char)at[0]))
-			return -EINVAL;
-		core = strtoul(at, &end, 10);
-		if (core >= 4096 || (*end != ',' && *end != '\0'))
-			return -EINVAL;
-		if (i == w)
-			return (int)core;
-		if (*end == '\0')
-			return -EINVAL;
-		at = end + 1;
-	}
-}
-
-static int check_addresses(const struct config *config, char *why)
-{
-	char text[CONFIG_TEXT_BYTES], *rest = text, *one;
-	uint8_t raw[16];
-
-	memcpy(text, config->addresses, sizeof(text));
-	while ((one = strsep(&rest, ",")) != NULL) {
-		if (inet_pton(AF_INET, one, raw) == 1 || inet_pton(AF_INET6, one, raw) == 1)
-			continue;
-		snprintf(why, CONFIG_WHY_BYTES,
-			 "addresses: \"%s\" is neither an IPv4 nor an IPv6 address", one);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int check_metrics(const struct config *config, char *why)
-{
-	struct endpoint endpoint;
-	char text[192];
-
-	if (endpoint_parse(&endpoint, config->metrics, (uint16_t)config->udp_port, text,
-			   sizeof(text)) == 0)
-		return 0;
-	snprintf(why, CONFIG_WHY_BYTES, "metrics: \"%s\" %s", config->metrics, text);
-	return -EINVAL;
-}
-
 bool config_metrics(const struct config *config, struct endpoint *out)
 {
 	char why[192];
@@ -485,85 +486,6 @@ bool config_metrics(const struct config *config, struct endpoint *out)
 	if (endpoint_parse(out, config->metrics, (uint16_t)config->udp_port, why, sizeof(why)) != 0)
 		out->bytes = 0; /* config_check() refuses it */
 	return strcmp(config->metrics, key_find("metrics")->value) != 0;
-}
-
-bool config_keeps(const struct config *config)
-{
-	return config->checkpoint_bytes != 0;
-}
-
-uint64_t config_log_reserve(const struct config *config)
-{
-	return config_keeps(config) ? RESERVE_SEGMENTS * config->segment_bytes : 0;
-}
-
-/* Room for a segment to write and one made ahead for each log; for marks behind which one can clean
- * while the next two checkpoints come. */
-static int check_log_bytes(const struct config *config, char *why)
-{
-	uint64_t least = 2 * config->workers * config->segment_bytes + config_log_reserve(config);
-
-	if (config->log_bytes_max == 0)
-		return 0;
-	if (config->log_bytes_max < least) {
-		snprintf(why, CONFIG_WHY_BYTES,
-			 "log-bytes-max: %" PRIu64 " is too little: two segments of %" PRIu64
-			 " for each of %" PRIu64 " workers%s take %" PRIu64
-			 "; raise it or lower segment-size",
-			 config->log_bytes_max, config->segment_bytes, config->workers,
-			 config_keeps(config) ? " and three for cleaning" : "", least);
-		return -EINVAL;
-	}
-	if (config->checkpoint_bytes > config->log_bytes_max / 4) {
-		snprintf(why, CONFIG_WHY_BYTES,
-			 "checkpoint: %" PRIu64 " is more than a quarter of log-bytes-max (%" PRIu64
-			 "): the logs would be full before anything can be cleaned; lower it",
-			 config->checkpoint_bytes, config->log_bytes_max);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-int config_check(const struct config *config, char *why)
-{
-	if (config->udp_port + config->workers > 65536) {
-		snprintf(why, CONFIG_WHY_BYTES,
-			 "udp-port: %" PRIu64 " leaves no room for %" PRIu64
-			 " workers below 65536; take a lower one",
-			 config->udp_port, config->workers);
-		return -EINVAL;
-	}
-	if (config->deadline_ms > config->window_ms) {
-		snprintf(why, CONFIG_WHY_BYTES,
-			 "deadline: %" PRIu64 " ms is longer than window (%" PRIu64
-			 " ms): an id must be remembered at least as long as its transaction lives",
-			 config->deadline_ms, config->window_ms);
-		return -EINVAL;
-	}
-	if (config->segment_bytes % ABAFT_LOG_BLOCK_BYTES != 0) {
-		snprintf(why, CONFIG_WHY_BYTES, "segment-size: %" PRIu64 " is no multiple of %u",
-			 config->segment_bytes, ABAFT_LOG_BLOCK_BYTES);
-		return -EINVAL;
-	}
-	if (config->cache_bytes > config->memory_bytes) {
-		snprintf(why, CONFIG_WHY_BYTES,
-			 "cache: %" PRIu64 " is more than memory (%" PRIu64
-			 "), of which it is a part",
-			 config->cache_bytes, config->memory_bytes);
-		return -EINVAL;
-	}
-	if (check_log_bytes(config, why) != 0)
-		return -EINVAL;
-	if (config_core(config, (uint32_t)config->workers - 1) == -EINVAL) {
-		snprintf(why, CONFIG_WHY_BYTES,
-			 "cores: \"%s\" must name %" PRIu64
-			 " CPUs, one a worker, with commas between",
-			 config->cores, config->workers);
-		return -EINVAL;
-	}
-	if (check_metrics(config, why) != 0)
-		return -EINVAL;
-	return check_addresses(config, why);
 }
 
 enum { FLAG_CONFIG = 1000, FLAG_CHECK, FLAG_EXAMPLE, FLAG_HELP, FLAG_VERSION };
@@ -703,6 +625,7 @@ void config_print(const struct config *config, FILE *to)
 		case KEY_TEXT:
 		case KEY_LEVEL:
 		case KEY_FORMAT:
+		case KEY_ACK:
 			fprintf(to, "%s = %s\n", keys[i].name, (const char *)field);
 			break;
 		case KEY_BOOL:

@@ -34,6 +34,9 @@ struct config {
 	char log_level[CONFIG_TEXT_BYTES];
 	char log_format[CONFIG_TEXT_BYTES];
 	char metrics[CONFIG_TEXT_BYTES];
+	char engine[CONFIG_TEXT_BYTES];
+	char engine_ack[CONFIG_TEXT_BYTES];
+	char engine_credentials[CONFIG_TEXT_BYTES];
 	uint64_t udp_port;
 	uint64_t workers;
 	uint64_t node;
@@ -51,6 +54,9 @@ struct config {
 	uint64_t clean_below; /* percent */
 	uint64_t clean_rate;
 	uint64_t slow_ms;
+	uint64_t engine_lag;
+	uint64_t engine_delete_rate;
+	uint64_t engine_timeout_ms;
 	bool sync;
 	bool dsync;
 	bool huge_pages;
@@ -76,6 +82,17 @@ int config_check(const struct config *config, char *why) __attribute__((warn_unu
 /* Whether there is a keeper, which has a log, and what of log_bytes_max only that log may take. */
 bool config_keeps(const struct config *config);
 uint64_t config_log_reserve(const struct config *config);
+
+/* Where the commit logs are. */
+enum config_place {
+	CONFIG_EMBEDDED, /* in data-dir */
+	CONFIG_ENGINE,	 /* in the engine; nothing is in data-dir */
+	CONFIG_BOTH,	 /* in data-dir, and in the engine a little later */
+};
+enum config_place config_place(const struct config *config);
+/* How much of the logs, which the engine holds in this process's memory, is lost at its end: all.
+ */
+bool config_forgets(const struct config *config);
 
 /* Where metrics are served; nowhere if endpoint.bytes is 0. Whether somebody chose that: it is not
  * the default. */

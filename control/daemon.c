@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "control/engine_info.h"
+#include "control/engine_watch.h"
 #include "control/huge.h"
 #include "control/queues.h"
 #include "dataplane/core/node.h"
@@ -73,7 +75,8 @@ static int start_telemetry(struct daemon *d, char *why)
 	const struct telemetry_config telemetry = {.pin_dir = d->config->pin_dir,
 						   .version = ABAFT_VERSION,
 						   .port = d->config->port,
-						   .data_dir = d->config->data_dir,
+						   .data_dir = d->devices.place,
+						   .engine = d->devices.engine != NULL,
 						   .workers = d->workers,
 						   .node = (uint32_t)d->config->node,
 						   .udp_port = (uint32_t)d->config->udp_port,
@@ -390,8 +393,61 @@ static void wake_worker(void *handover, uint32_t worker)
 	handover_kick(handover, worker);
 }
 
+static void cut_devices(void *devices)
+{
+	devices_cut(devices);
+}
+
+/* Nothing without an engine. */
+static int begin_watch(struct daemon *d, struct engine_watch **out,
+		       const struct engine_watch_config *config, char *why)
+{
+	struct engine_watch_config watch = *config;
+	int err;
+
+	*out = NULL;
+	if (d->devices.engine == NULL)
+		return 0;
+	watch.engine = d->devices.engine;
+	watch.report = d->report;
+	watch.metrics = d->metrics;
+	watch.cut = cut_devices;
+	watch.cut_arg = &d->devices;
+	err = engine_watch_begin(out, &watch);
+	if (err != 0)
+		snprintf(why, DAEMON_WHY_BYTES, "nobody can watch the storage engine: %s",
+			 strerror(-err));
+	return err;
+}
+
+/* All that may have to wait for the storage engine. */
+static int start_storage(struct daemon *d, const sigset_t *signals, char *why)
+{
+	const struct engine_watch_config config = {
+		.doing = "starting", .signals = signals, .refusals = true};
+	struct engine_watch *watch;
+	char why_cut[ENGINE_WATCH_WHY_BYTES];
+	enum engine_watch_end end;
+	int err = begin_watch(d, &watch, &config, why);
+
+	if (err == 0)
+		err = devices_meet(&d->devices, why);
+	if (err == 0)
+		err = start_nodes(d, why);
+	for (uint32_t w = 0; w < d->workers; w++)
+		d->storage.telemetry[w] = telemetry_of(&d->telemetry, w);
+	if (err == 0)
+		err = storage_open(&d->storage, d->config, d->report, &d->devices, d->store,
+				   d->nodes, why);
+	end = engine_watch_end(watch, why_cut);
+	if (end == ENGINE_WATCH_UNCUT)
+		return err;
+	snprintf(why, DAEMON_WHY_BYTES, "%s", why_cut);
+	return end == ENGINE_WATCH_SIGNAL ? -EINTR : -EACCES;
+}
+
 int daemon_start(struct daemon *d, const struct config *config, const struct report *report,
-		 char *why)
+		 const sigset_t *signals, char *why)
 {
 	int err;
 
@@ -412,12 +468,7 @@ int daemon_start(struct daemon *d, const struct config *config, const struct rep
 	if (err == 0)
 		err = start_metrics(d, why);
 	if (err == 0)
-		err = start_nodes(d, why);
-	for (uint32_t w = 0; w < d->workers; w++)
-		d->storage.telemetry[w] = telemetry_of(&d->telemetry, w);
-	if (err == 0)
-		err = storage_open(&d->storage, config, report, &d->devices, d->store, d->nodes,
-				   why);
+		err = start_storage(d, signals, why);
 	if (err == 0)
 		err = start_port(d, why);
 	if (err == 0)
@@ -445,9 +496,9 @@ static int stop_workers(struct daemon *d)
 		pthread_join(thread->thread, NULL);
 		if (thread->err != 0)
 			report(d->report, REPORT_ERROR,
-			       "worker %u: gave up waiting for its log; commits in flight were not "
-			       "acknowledged",
-			       w);
+			       "worker %u: gave up waiting for its log; %u commits in flight were "
+			       "not acknowledged: the next start tells whether they are there",
+			       w, worker_parked(thread->worker));
 		err = err == 0 ? thread->err : err;
 	}
 	return err;
@@ -472,6 +523,26 @@ static bool some_dead(const struct daemon *d)
 	return false;
 }
 
+/* All that may have to wait for the storage engine, which is waited for DAEMON_ENGINE_STOP_MS. */
+static void stop_storage(struct daemon *d)
+{
+	const struct engine_watch_config config = {.doing = "stopping",
+						   .limit_ms = DAEMON_ENGINE_STOP_MS};
+	struct engine_watch *watch;
+	char why[DAEMON_WHY_BYTES];
+
+	if (begin_watch(d, &watch, &config, why) != 0) {
+		report(d->report, REPORT_WARNING, "%s", why);
+		devices_cut(&d->devices);
+	}
+	if (!devices_failing(&d->devices))
+		storage_rest(&d->storage, d->nodes);
+	storage_close(&d->storage);
+	if (engine_watch_end(watch, why) != ENGINE_WATCH_UNCUT)
+		report(d->report, REPORT_WARNING,
+		       "%s; what clients were told is there, but the next start reads more", why);
+}
+
 int daemon_stop(struct daemon *d)
 {
 	int err, failed;
@@ -479,12 +550,13 @@ int daemon_stop(struct daemon *d)
 
 	metrics_ready(d->metrics, "stopping");
 	err = stop_workers(d);
-	dead = some_dead(d);
+	if (some_dead(d)) /* of an engine, what they wait for can be ended */
+		devices_cut(&d->devices);
+	dead = some_dead(d) && d->devices.local;
 
 	watchers_stop(&d->watchers);
 	if (!dead) {
-		storage_rest(&d->storage, d->nodes);
-		storage_close(&d->storage);
+		stop_storage(d);
 		handover_destroy(d->handover);
 	}
 	for (uint32_t w = 0; w < d->workers; w++) {
@@ -522,12 +594,39 @@ void daemon_kick(struct daemon *d, uint32_t worker)
 	handover_kick(d->handover, worker);
 }
 
-void daemon_faults(struct daemon *d, struct faults_seen *out)
+/* As metrics tell it. */
+static void say_ready(struct daemon *d, const struct faults_seen *seen)
+{
+	char text[FAULTS_WHY_BYTES + 64];
+	const char *why = NULL;
+
+	if (seen->log_error != 0)
+		why = seen->log_error == -ENOSPC ? "no room for the commit log"
+						 : "the commit log failed";
+	else if (seen->engine.failing_us >= FAULTS_ENGINE_US && !seen->engine.behind)
+		why = text;
+	snprintf(text, sizeof(text), "the storage engine does not answer since %.0f s: %s",
+		 (double)seen->engine.failing_us / 1e6, seen->engine.why);
+	metrics_ready(d->metrics, why);
+}
+
+static void tell_engine(struct daemon *d)
+{
+	struct telemetry_engine *to = telemetry_engine_of(&d->telemetry);
+	struct engine_facts facts;
+
+	if (to != NULL && devices_facts(&d->devices, &facts))
+		engine_tell(&facts, to);
+}
+
+void daemon_faults(struct daemon *d, struct faults_seen *out, uint64_t mono_us)
 {
 	struct worker *workers[ABAFT_WORKERS_MAX];
 	struct keeper_stats keeper;
 
-	*out = (struct faults_seen){0};
+	*out = (struct faults_seen){.mono_us = mono_us};
+	devices_look(&d->devices, mono_us, &out->engine);
+	tell_engine(d);
 	for (uint32_t w = 0; w < d->workers; w++) {
 		uint64_t stalled_us;
 		struct node_damage damage;
@@ -544,9 +643,7 @@ void daemon_faults(struct daemon *d, struct faults_seen *out)
 					       __ATOMIC_RELAXED);
 	}
 	out->log_error = workers_log_error(workers, d->workers, &out->no_room);
-	metrics_ready(d->metrics, out->log_error == 0	      ? NULL
-				  : out->log_error == -ENOSPC ? "no room for the commit log"
-							      : "the commit log failed");
+	say_ready(d, out);
 	if (storage_stats(&d->storage, &keeper)) {
 		out->checkpoint_error = keeper.error;
 		out->kept_error = keeper.kept_error;

@@ -2,11 +2,16 @@
 /*
  * daemon.h - everything a node consists of, started in order and taken down in reverse.
  *
- *	devices - EAL - telemetry - store and nodes - shelf, restart, logs (storage.h) - steering -
- *	port - hand-over rings - workers - their threads - keeper
+ *	devices - EAL - telemetry - what is there (devices_meet()) - store and nodes - shelf,
+ *	restart, logs (storage.h) - steering - port - hand-over rings - workers - their threads -
+ *	keeper
  *
  * A stop takes them down in reverse, but for the keeper: when workers have ended it writes a last
  * checkpoint, if anything was committed, so that the next start has no log to read.
+ *
+ * A storage engine may be down when the node starts or stops: a start waits for it, until a signal
+ * comes; a stop waits WORKER_DRAIN_MS_MAX for commits that clients wait for, and
+ * DAEMON_ENGINE_STOP_MS for all else.
  *
  * Main thread only. What is started is noted, so that daemon_stop() undoes exactly that, also when
  * a start failed half way.
@@ -16,6 +21,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,7 +41,9 @@
 #include "dataplane/net/steer_port.h"
 #include "dataplane/worker.h"
 
-#define DAEMON_WHY_BYTES 640
+#define DAEMON_WHY_BYTES      640
+/* More than a last checkpoint may take. */
+#define DAEMON_ENGINE_STOP_MS 15000
 
 struct daemon_thread {
 	pthread_t thread;
@@ -72,9 +80,13 @@ struct daemon {
 	bool eal, steered;
 };
 
-/* 0, or negative errno with a sentence in why[DAEMON_WHY_BYTES]; call daemon_stop() then too. */
+/*
+ * 0, or negative errno with a sentence in why[DAEMON_WHY_BYTES]; call daemon_stop() then too.
+ * -EINTR: one of `signals`, which all threads block, came while the storage engine was waited for,
+ * and was taken; `why` is its name.
+ */
 int daemon_start(struct daemon *daemon, const struct config *config, const struct report *report,
-		 char *why) __attribute__((warn_unused_result));
+		 const sigset_t *signals, char *why) __attribute__((warn_unused_result));
 /* Watches the kernel's side of the workers, if that is wanted. Loading the programs takes a good
  * part of a second: after the node is ready. */
 void daemon_watch(struct daemon *daemon);
@@ -83,8 +95,8 @@ int daemon_stop(struct daemon *daemon);
 /* How many passes a worker has made, and one more of it, also if it sleeps. */
 uint64_t daemon_passes(const struct daemon *daemon, uint32_t worker);
 void daemon_kick(struct daemon *daemon, uint32_t worker);
-/* What the workers and the keeper see of the disk; sets all but the time. Called each second, so
- * that metrics know whether the node is ready. */
-void daemon_faults(struct daemon *daemon, struct faults_seen *out);
+/* What the workers and the keeper see of the disk, and how the storage engine is, at `mono_us`.
+ * Called each second, so that metrics know whether the node is ready. */
+void daemon_faults(struct daemon *daemon, struct faults_seen *out, uint64_t mono_us);
 
 #endif

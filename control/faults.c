@@ -25,11 +25,19 @@ say(struct faults *faults, enum report_level level, const char *format, ...)
 	faults->say(faults->arg, level, text);
 }
 
+/* What has the logs. */
+static const char *holder(const struct faults_seen *seen)
+{
+	return seen->engine.url == NULL || seen->engine.behind ? "disk" : "storage engine";
+}
+
 static void look_at_log(struct faults *faults, const struct faults_seen *seen)
 {
 	int before = faults->told.log_error, now = seen->log_error;
 
 	if (now == before && (now != -ENOSPC || seen->no_room == faults->told.no_room))
+		return;
+	if (seen->engine.lost != 0) /* look_at_engine() says it */
 		return;
 	if (now == 0)
 		say(faults, REPORT_INFO, "the commit log has room again: commits go on");
@@ -43,25 +51,89 @@ static void look_at_log(struct faults *faults, const struct faults_seen *seen)
 		    "the commit log is full: reads go on, commits get NO_SPACE; they go on by "
 		    "themselves when cleaning has made room, or disk space is free again; if there "
 		    "is nothing to clean, raise log-bytes-max and restart");
+	else if (now == -ESTALE && seen->engine.url != NULL)
+		say(faults, REPORT_ERROR,
+		    "another node has taken over the commit logs in %.256s: reads go on, all "
+		    "commits get LOG_FAILED, and what was acknowledged is there for the other one; "
+		    "stop this node, or give each a prefix of its own",
+		    seen->engine.url);
 	else
 		say(faults, REPORT_ERROR,
 		    "a commit log failed (%s): reads go on, all commits get LOG_FAILED, and "
-		    "nothing "
-		    "more of it is called durable; check the disk, then restart",
-		    strerror(-now));
+		    "nothing more of it is called durable; check the %s, then restart",
+		    strerror(-now), holder(seen));
 }
 
+/* An engine that does not answer is told of by itself. */
 static void look_at_stall(struct faults *faults, const struct faults_seen *seen)
 {
+	if (faults->engine && !faults->stalled)
+		return;
 	if (seen->stalled_us != 0 && !faults->stalled)
 		say(faults, REPORT_WARNING,
-		    "the disk has not ended a write for %.1f s: commits wait, reads of what is in "
-		    "memory go on; check the disk if this lasts",
-		    (double)seen->stalled_us / 1e6);
+		    "the %s has not ended a write for %.1f s: commits wait, reads of what is in "
+		    "memory go on; check the %s if this lasts",
+		    holder(seen), (double)seen->stalled_us / 1e6, holder(seen));
 	else if (seen->stalled_us == 0 && faults->stalled)
-		say(faults, REPORT_INFO, "the disk ended a write that took %.1f s or more",
-		    (double)faults->told.stalled_us / 1e6);
+		say(faults, REPORT_INFO, "the %s ended a write that took %.1f s or more",
+		    holder(seen), (double)faults->told.stalled_us / 1e6);
 	faults->stalled = seen->stalled_us != 0;
+}
+
+static void say_lost(struct faults *faults, const struct faults_engine *engine)
+{
+	say(faults, REPORT_ERROR,
+	    "%.256s has lost what it had acknowledged: the object node/id %s; nothing more is "
+	    "built on that, so %s; restore its objects, then restart",
+	    engine->url, engine->lost == -ENOENT ? "is gone" : "is another node's",
+	    engine->behind ? "commits go on until engine-lag is used up, then get BUSY"
+			   : "commits get LOG_FAILED");
+}
+
+static void say_failing(struct faults *faults, const struct faults_engine *engine)
+{
+	say(faults, REPORT_ERROR,
+	    "the storage engine does not answer since %.0f s: %s; %s, reads of what is in memory "
+	    "go on; it goes on by itself when the engine is back",
+	    (double)engine->failing_us / 1e6, engine->why,
+	    engine->behind ? "commits go on until engine-lag is used up, then get BUSY"
+			   : "commits wait, and more of them get BUSY");
+}
+
+/* Only a restart ends it. */
+static void look_behind(struct faults *faults, const struct faults_engine *engine)
+{
+	int *told = &faults->told.engine.behind_error;
+
+	if (engine->behind_error != 0 && *told == 0)
+		say(faults, REPORT_ERROR,
+		    "the storage engine gets no more of the commit logs (%s): commits go on until "
+		    "engine-lag is used up, then get BUSY; put it right, then restart",
+		    engine->behind_error == -ESTALE ? "another node writes there"
+						    : strerror(-engine->behind_error));
+	*told = engine->behind_error;
+}
+
+static void look_at_engine(struct faults *faults, const struct faults_engine *engine)
+{
+	struct faults_engine *told = &faults->told.engine;
+
+	if (engine->lost != told->lost)
+		say_lost(faults, engine);
+	told->lost = engine->lost;
+	if (engine->lost != 0)
+		return;
+	look_behind(faults, engine);
+	if (engine->failing_us >= FAULTS_ENGINE_US && !faults->engine) {
+		say_failing(faults, engine);
+		faults->engine = true;
+	} else if (engine->failing_us == 0 && faults->engine) {
+		say(faults, REPORT_INFO,
+		    "the storage engine answers again, after %.0f s or more: commits go on",
+		    (double)told->failing_us / 1e6);
+		faults->engine = false;
+	}
+	told->failing_us = engine->failing_us;
 }
 
 static void say_damage(struct faults *faults, uint64_t values, const struct node_damage *one)
@@ -131,6 +203,7 @@ static void look_at_cleaning(struct faults *faults, const struct faults_seen *se
 
 void faults_look(struct faults *faults, const struct faults_seen *seen)
 {
+	look_at_engine(faults, &seen->engine);
 	look_at_log(faults, seen);
 	look_at_stall(faults, seen);
 	look_at_values(faults, seen);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * faults.h - tells the operator what is wrong with the disk: once when it begins, with what to do,
- * and once when it is over. Called with what is seen, every second; pure but for what it says.
+ * faults.h - tells the operator what is wrong with the disk or the storage engine: once when it
+ * begins, with what to do, and once when it is over. Called with what is seen, every second; pure
+ * but for what it says.
  */
 #ifndef ABAFT_CONTROL_FAULTS_H
 #define ABAFT_CONTROL_FAULTS_H
@@ -12,7 +13,20 @@
 #include "control/report.h"
 #include "dataplane/core/node.h"
 
-#define FAULTS_TEXT_BYTES 512
+#define FAULTS_TEXT_BYTES 768
+#define FAULTS_WHY_BYTES  512
+/* Tries of an engine fail now and then; it does not answer when all have for so long. */
+#define FAULTS_ENGINE_US  UINT64_C(2000000)
+
+struct faults_engine {
+	const char *url;	    /* NULL: there is none */
+	bool behind;		    /* a disk has the logs, and it gets them a little later */
+	uint64_t lag_bytes;	    /* what it lacks then */
+	int behind_error;	    /* why it gets nothing more; 0: it does */
+	uint64_t failing_us;	    /* for so long none of its tries has succeeded */
+	int lost;		    /* -ENOENT: it has lost all; -ESTALE: it has another's */
+	char why[FAULTS_WHY_BYTES]; /* of the last try that failed */
+};
 
 struct faults_seen {
 	uint64_t mono_us;
@@ -24,12 +38,13 @@ struct faults_seen {
 	uint64_t unread;	   /* values that the disk did not give back, so far */
 	int checkpoint_error;	   /* of the last one; 0: it went well */
 	int kept_error;		   /* why the log of what cleaning keeps failed; 0: it did not */
+	struct faults_engine engine;
 };
 
 struct faults {
 	struct faults_seen told;
 	uint64_t values_us; /* when damaged or unread values were told last; 0: never */
-	bool stalled, checkpoints;
+	bool stalled, checkpoints, engine;
 	void (*say)(void *arg, enum report_level level, const char *text);
 	void *arg;
 };

@@ -37,6 +37,10 @@ static void banner(const struct config *config, const struct report *to)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	report(to, REPORT_WARNING, "**** built with sanitizers: several times slower ****");
 #endif
+	if (config_forgets(config))
+		report(to, REPORT_WARNING,
+		       "**** engine = memory: acknowledged commits are LOST when this process ends "
+		       "****");
 	if (!config->sync)
 		report(to, REPORT_WARNING,
 		       "**** sync = no: acknowledged commits are LOST when the machine stops ****");
@@ -62,7 +66,7 @@ static void say_ready(const struct daemon *daemon, const struct report *to)
 	snprintf(line, sizeof(line),
 		 "port %s, addresses %s, udp %" PRIu64 ", workers %u, data %s, recovered %s",
 		 config->port, config->addresses, config->udp_port, daemon->workers,
-		 config->data_dir, recovered);
+		 daemon->devices.place, recovered);
 	report_ready(to, line);
 	printf("abaftd: ready %s, pid %d\n", line, (int)getpid());
 	fflush(stdout);
@@ -134,8 +138,7 @@ static void serve(struct daemon *daemon, struct report *to, const sigset_t *sign
 		if (wait_us < 1000000)
 			wait = (struct timespec){.tv_nsec = (long)wait_us * 1000};
 		signal = sigtimedwait(signals, NULL, &wait);
-		daemon_faults(daemon, &seen);
-		seen.mono_us = clock_us();
+		daemon_faults(daemon, &seen, clock_us());
 		faults_look(&faults, &seen);
 		if (signal > 0 && signal != SIGHUP) {
 			report_stopping(to, strsignal(signal));
@@ -156,11 +159,14 @@ static int run(const struct config *config)
 	libraries_tell(&to);
 	banner(config, &to);
 	block_signals(&signals);
-	err = daemon_start(&daemon, config, &to, why);
+	err = daemon_start(&daemon, config, &to, &signals, why);
 	if (err == 0) {
 		say_ready(&daemon, &to);
 		daemon_watch(&daemon);
 		serve(&daemon, &to, &signals);
+	} else if (err == -EINTR) { /* asked to stop before it was ready */
+		report_stopping(&to, why);
+		err = 0;
 	} else {
 		report_event(&to, REPORT_ERROR, "failed", "%s",
 			     why[0] != '\0' ? why : strerror(-err));

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +25,9 @@ struct metrics {
 	/* The HTTP thread's alone. */
 	struct scrape *scrape;
 	struct snapshot *snapshot;
-	/* Set by whoever knows (release), read by the HTTP thread (acquire). NULL: ready. */
-	_Atomic(const char *) why_not;
+	/* Set by whoever knows, read by the HTTP thread; under the lock. Empty: ready. */
+	pthread_mutex_t lock;
+	char why_not[METRICS_WHY_BYTES];
 };
 
 /* A response for a text that stays, or that is copied. */
@@ -123,12 +123,13 @@ static enum MHD_Result answer_metrics(struct metrics *metrics, struct MHD_Connec
 
 static enum MHD_Result answer_ready(struct metrics *metrics, struct MHD_Connection *connection)
 {
-	const char *why_not = atomic_load_explicit(&metrics->why_not, memory_order_acquire);
-	char text[128];
+	char text[METRICS_WHY_BYTES + 1];
 
-	if (why_not == NULL)
+	pthread_mutex_lock(&metrics->lock);
+	snprintf(text, sizeof(text), "%s\n", metrics->why_not);
+	pthread_mutex_unlock(&metrics->lock);
+	if (text[0] == '\n')
 		return answer(connection, MHD_HTTP_OK, "ready\n");
-	snprintf(text, sizeof(text), "%s\n", why_not);
 	return answer(connection, MHD_HTTP_SERVICE_UNAVAILABLE, text);
 }
 
@@ -226,7 +227,8 @@ int metrics_start(struct metrics **out, const struct metrics_config *config, cha
 	snprintf(metrics->about.version, sizeof(metrics->about.version), "%s", config->version);
 	snprintf(metrics->unpinned, sizeof(metrics->unpinned), "%s",
 		 config->unpinned == NULL ? "" : config->unpinned);
-	atomic_init(&metrics->why_not, "starting");
+	pthread_mutex_init(&metrics->lock, NULL);
+	metrics_ready(metrics, "starting");
 	fd = listen_on(&config->endpoint, why);
 	if (fd < 0) {
 		free(metrics);
@@ -244,8 +246,11 @@ int metrics_start(struct metrics **out, const struct metrics_config *config, cha
 
 void metrics_ready(struct metrics *metrics, const char *why_not)
 {
-	if (metrics != NULL)
-		atomic_store_explicit(&metrics->why_not, why_not, memory_order_release);
+	if (metrics == NULL)
+		return;
+	pthread_mutex_lock(&metrics->lock);
+	snprintf(metrics->why_not, sizeof(metrics->why_not), "%s", why_not == NULL ? "" : why_not);
+	pthread_mutex_unlock(&metrics->lock);
 }
 
 void metrics_stop(struct metrics *metrics)

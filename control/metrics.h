@@ -46,7 +46,8 @@ struct metrics_config {
  */
 int metrics_start(struct metrics **out, const struct metrics_config *config, char *why)
 	__attribute__((warn_unused_result));
-/* Why the node is not ready, a constant text; NULL: it is. `metrics` may be NULL. */
+/* Why the node is not ready, a text that is copied as far as METRICS_WHY_BYTES reach; NULL: it is.
+ * `metrics` may be NULL. */
 void metrics_ready(struct metrics *metrics, const char *why_not);
 /* Ends the thread; connections are closed. NULL is fine. */
 void metrics_stop(struct metrics *metrics);

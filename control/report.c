@@ -16,6 +16,9 @@
 /* Of a line of JSON: each byte of a message may become six. */
 #define LINE_BYTES (6 * REPORT_TEXT_BYTES + 256)
 
+/* Twice what lies between two reports of a wait. */
+#define PATIENCE_US "10000000"
+
 static const char *const names[] = {"error", "warning", "info", "debug"};
 
 enum report_level report_level_of(const char *name)
@@ -175,6 +178,11 @@ uint64_t report_watchdog_us(const struct report *report)
 void report_alive(void)
 {
 	(void)sd_notify(0, "WATCHDOG=1");
+}
+
+void report_status(const char *status)
+{
+	(void)sd_notifyf(0, "STATUS=%s\nEXTEND_TIMEOUT_USEC=" PATIENCE_US, status);
 }
 
 void report_stopping(const struct report *report, const char *why)

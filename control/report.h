@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * report.h - what the daemon tells people and programs: lines on standard error by level, as text
- * or as JSON, and its state to the service manager that started it. report() and report_event():
- * any thread; the others: the main thread.
+ * or as JSON, and its state to the service manager that started it. report(), report_event()
+ * and report_status(): any thread; the others: the main thread.
  *
  * A line is one write(), so that lines of several threads never mix. Text is
  *
@@ -15,7 +15,7 @@
  *	 "message":"stopped"}
  *
  * Events are stable: ready, stopping, stopped, failed (it could not start), fault and recovered (of
- * the disk), hung and going (of a worker).
+ * the disk or the storage engine), hung and going (of a worker).
  */
 #ifndef ABAFT_CONTROL_REPORT_H
 #define ABAFT_CONTROL_REPORT_H
@@ -48,6 +48,8 @@ void report_ready(const struct report *report, const char *status);
 /* Whether it wants signs of life (WatchdogSec=), and how often at least; 0: it does not. */
 uint64_t report_watchdog_us(const struct report *report);
 void report_alive(void);
+/* What systemctl status shows; whoever waits for a start or a stop waits longer. */
+void report_status(const char *status);
 void report_stopping(const struct report *report, const char *why);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "control/devices.h"
+#include "control/engine_info.h"
 #include "control/forecast.h"
 #include "control/open_files.h"
 #include "dataplane/core/node.h"
@@ -175,7 +176,8 @@ static int prepare(struct storage *storage, char *why)
 	err = devices_checkpoints(storage->devices, &storage->checkpoints, why, STORAGE_WHY_BYTES);
 	if (err != 0)
 		return err;
-	raise_open_files(storage);
+	if (storage->devices->local) /* a segment of an engine is none */
+		raise_open_files(storage);
 	err = shelf_create(&storage->shelf, config->log_bytes_max, config_log_reserve(config));
 	storage->posts =
 		aligned_alloc(_Alignof(struct post), storage->workers * sizeof(*storage->posts));
@@ -383,6 +385,7 @@ bool storage_stats(struct storage *storage, struct keeper_stats *out)
 void storage_info(void *arg, struct info_text *text)
 {
 	struct storage *storage = arg;
+	struct engine_facts engine;
 	struct forecast_facts facts = {
 		.wall_us = clock_us(CLOCK_REALTIME),
 		.recovered_bytes =
@@ -398,4 +401,6 @@ void storage_info(void *arg, struct info_text *text)
 		facts.keeper.live_bytes = space_total(&storage->store->space);
 	}
 	forecast_info(&facts, text);
+	if (devices_facts(storage->devices, &engine))
+		engine_info(&engine, text);
 }

@@ -424,6 +424,11 @@ uint64_t worker_log_stalled_us(const struct worker *w)
 	return ck_pr_load_64(&w->log_stalled_us);
 }
 
+uint32_t worker_parked(const struct worker *w)
+{
+	return w->parked;
+}
+
 int workers_log_error(struct worker *const workers[], uint32_t count, int *no_room)
 {
 	int full = 0;

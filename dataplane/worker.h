@@ -113,6 +113,8 @@ int worker_log_no_room(const struct worker *worker);
 bool worker_damage(const struct worker *worker, struct node_damage *out);
 /* How long the oldest write of its log is in flight; 0: not long, or none is. Any thread. */
 uint64_t worker_log_stalled_us(const struct worker *worker);
+/* Commits that wait for the log; the worker's thread, or when worker_run() has returned. */
+uint32_t worker_parked(const struct worker *worker);
 /* Of all: a failed log's errno before a full one's, else 0. `no_room` as above, of the same log. */
 int workers_log_error(struct worker *const workers[], uint32_t count, int *no_room);
 

@@ -29,11 +29,24 @@ void info_number(struct info_text *text, const char *name, uint64_t value)
 	info_line(text, name, number);
 }
 
+void info_words(struct info_text *text, const char *name, const char *words, uint32_t columns)
+{
+	char padded[INFO_WORDS_MAX + 1];
+
+	if (columns > INFO_WORDS_MAX)
+		columns = INFO_WORDS_MAX;
+	snprintf(padded, (size_t)columns + 1, "%-*s", (int)columns, words);
+	for (char *at = padded; *at != '\0'; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+	info_line(text, name, padded);
+}
+
 /* Where the value stands that was found damaged last, and its key in hexadecimal, as far as it is
  * known. */
 static void damage_lines(struct info_text *text, const struct node_damage *damage)
 {
-	char key[2 * NODE_DAMAGE_KEY_BYTES + 1] = "-", padded[sizeof(key)];
+	char key[2 * NODE_DAMAGE_KEY_BYTES + 1] = "-";
 	uint32_t bytes = damage ? damage->key_bytes : 0;
 
 	for (uint32_t i = 0; i < bytes && i < NODE_DAMAGE_KEY_BYTES; i++)
@@ -42,8 +55,7 @@ static void damage_lines(struct info_text *text, const struct node_damage *damag
 	info_number(text, "damaged_segment", damage ? place_segment(damage->place) : 0);
 	info_number(text, "damaged_offset", damage ? place_offset(damage->place) : 0);
 	info_number(text, "damaged_key_bytes", bytes);
-	snprintf(padded, sizeof(padded), "%-*s", (int)sizeof(key) - 1, key);
-	info_line(text, "damaged_key", padded);
+	info_words(text, "damaged_key", key, sizeof(key) - 1);
 }
 
 uint32_t worker_info(const struct worker_facts *facts, char *out, uint32_t out_bytes)

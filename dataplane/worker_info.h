@@ -24,6 +24,10 @@ struct info_text {
 	bool full;
 };
 void info_number(struct info_text *text, const char *name, uint64_t value);
+/* At most INFO_WORDS_MAX columns, cut there and filled up with blanks; what is not printable
+ * becomes a question mark. */
+#define INFO_WORDS_MAX 160
+void info_words(struct info_text *text, const char *name, const char *words, uint32_t columns);
 
 struct worker_facts {
 	const char *version;

@@ -16,7 +16,7 @@
 
 #define STATUS_NAMES_MAX   256
 #define STATUS_NAME_BYTES  40
-#define STATUS_VALUE_BYTES 80
+#define STATUS_VALUE_BYTES 168
 
 /* One named fact or counter of all workers. */
 struct status_row {

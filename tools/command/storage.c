@@ -90,6 +90,23 @@ static void add_log_faults(struct facts *facts, const struct status_table *table
 		    (double)stalled_us / 1e6);
 }
 
+/* In the node's words. */
+static void add_engine_faults(struct facts *facts, const struct status_table *table)
+{
+	const struct status_row *why = row_of(table, "engine_why");
+	uint64_t failing_us = number(table, "engine_failing_us", 0);
+	int behind = (int)number(table, "engine_lag_error", 0);
+
+	if (failing_us)
+		add(facts, "the storage engine does not answer since %.0f s: %s",
+		    (double)failing_us / 1e6, why ? why->value[0] : "");
+	if (behind)
+		add(facts,
+		    "the storage engine gets no more of the logs (%s) until a restart; put it "
+		    "right",
+		    behind == ESTALE ? "another node writes there" : strerror(behind));
+}
+
 /* The damaged value that this worker met last. */
 static void add_damage(struct facts *facts, const struct status_table *table, uint32_t worker)
 {
@@ -121,6 +138,7 @@ static void add_faults(struct facts *facts, const struct status_table *table)
 
 	for (uint32_t w = 0; w < table->workers; w++)
 		add_log_faults(facts, table, w);
+	add_engine_faults(facts, table);
 	if (error)
 		add(facts, "the last checkpoint could not be written (%s); it is tried again",
 		    strerror(error));

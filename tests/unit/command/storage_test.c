@@ -2,6 +2,7 @@
 /* storage_test.c - facts of a node become sentences of its disk, and faults say what to do. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,6 +75,25 @@ static void without_checkpoints_there_is_no_bound(void **state)
 	status_free(&table);
 }
 
+static void an_engine_that_fails_is_a_sentence(void **state)
+{
+	static char first[sizeof(healthy) + 256];
+	struct status_table table;
+
+	snprintf(first, sizeof(first),
+		 "%sengine_failing_us 42000000\nengine_error 111\n"
+		 "engine_why 10.0.0.7:6379: connection refused      \nengine_lag_error 116\n",
+		 healthy);
+	table = tell(first, "");
+	says("the storage engine does not answer since 42 s: 10.0.0.7:6379: connection refused\n");
+	says("the storage engine gets no more of the logs (another node writes there) until a");
+	status_free(&table);
+	snprintf(first, sizeof(first), "%sengine_failing_us 0\nengine_why -    \n", healthy);
+	table = tell(first, "");
+	says("faults      none\n");
+	status_free(&table);
+}
+
 static void faults_are_sentences(void **state)
 {
 	struct status_table table;
@@ -133,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_healthy_node_in_sentences),
 		cmocka_unit_test(without_checkpoints_there_is_no_bound),
+		cmocka_unit_test(an_engine_that_fails_is_a_sentence),
 		cmocka_unit_test(faults_are_sentences),
 		cmocka_unit_test(json_has_numbers_and_faults),
 		cmocka_unit_test(a_node_that_tells_nothing_is_borne),

@@ -287,6 +287,52 @@ static void checkpoints_must_come_before_the_logs_are_full(void **state)
 }
 
 /* What config_print() writes, read back, is the same configuration. */
+static void place_is(const char *text, enum config_place place, bool forgets)
+{
+	assert_int_equal(read_text(text), 0);
+	assert_int_equal(config_check(&config, why), 0);
+	assert_int_equal(config_place(&config), place);
+	assert_int_equal(config_forgets(&config), forgets);
+}
+
+static void an_engine_says_where_the_logs_are(void **state)
+{
+	place_is("", CONFIG_EMBEDDED, false);
+	place_is("engine = embedded\n", CONFIG_EMBEDDED, false);
+	place_is("engine = redis://127.0.0.1:6379/a\n", CONFIG_ENGINE, false);
+	place_is("engine = redis://127.0.0.1:6379/a\nengine-ack = storage\n", CONFIG_ENGINE, false);
+	place_is("engine = redis://127.0.0.1:6379/a\nengine-ack = log\n", CONFIG_BOTH, false);
+	place_is("engine = redis://127.0.0.1:6379/a\nengine-ack = log\nsync = no\n", CONFIG_BOTH,
+		 false);
+	place_is("engine = memory:\n", CONFIG_ENGINE, true);
+	place_is("engine = memory:\nengine-ack = log\n", CONFIG_BOTH, false);
+	assert_int_equal(read_text("engine = s3://b/p?endpoint=http://127.0.0.1:9000\n"
+				   "engine-credentials = /etc/abaft/keys\nengine-lag = 16M\n"
+				   "engine-delete-rate = 0\nengine-timeout = 2s\n"),
+			 0);
+	assert_int_equal(config_check(&config, why), 0);
+	assert_string_equal(config.engine, "s3://b/p?endpoint=http://127.0.0.1:9000");
+	assert_string_equal(config.engine_credentials, "/etc/abaft/keys");
+	assert_int_equal(config.engine_lag, 16 << 20);
+	assert_int_equal(config.engine_delete_rate, 0);
+	assert_int_equal(config.engine_timeout_ms, 2000);
+}
+
+static void an_engine_that_cannot_be_is_refused(void **state)
+{
+	contradictions("engine-ack = log\n", "engine-ack: log says that an engine");
+	contradictions("engine-credentials = /etc/abaft/keys\n", "engine-credentials: there is no");
+	contradictions("engine = redis://127.0.0.1:6379/a\nsync = no\n",
+		       "sync: no contradicts engine-ack = storage");
+	contradictions("engine = redis\n", "engine: the engine's URL");
+	contradictions("engine = mongodb://127.0.0.1/a\n", "engine: the engine's URL");
+	contradictions("engine = redis://me:secret@127.0.0.1:6379/a\n", "engine: the engine's URL");
+	assert_null(strstr(why, "secret"));
+	refused("engine-ack = later\n", ":1: engine-ack: \"later\" is not storage or log");
+	refused("engine-lag = 1M\n", "engine-lag: \"1M\" is out of range");
+	refused("engine-timeout = 5ms\n", "engine-timeout: \"5ms\" is out of range");
+}
+
 static void a_printed_configuration_reads_back(void **state)
 {
 	struct config before;
@@ -359,6 +405,8 @@ int main(void)
 		cmocka_unit_test(metrics_have_the_port_of_udp_port),
 		cmocka_unit_test(log_bytes_max_must_hold_all_logs),
 		cmocka_unit_test(checkpoints_must_come_before_the_logs_are_full),
+		cmocka_unit_test(an_engine_says_where_the_logs_are),
+		cmocka_unit_test(an_engine_that_cannot_be_is_refused),
 		cmocka_unit_test(a_printed_configuration_reads_back),
 		cmocka_unit_test(the_example_is_the_table),
 	};

@@ -137,6 +137,70 @@ static void faults_do_not_hide_each_other(void **state)
 	expect(5, REPORT_ERROR, "a commit log failed");
 }
 
+static void an_engine_that_does_not_answer_is_told_until_it_does(void **state)
+{
+	seen.engine.url = "redis://127.0.0.1:6379/a";
+	snprintf(seen.engine.why, sizeof(seen.engine.why), "connection refused");
+	expect(0, 0, NULL);
+	seen.engine.failing_us = FAULTS_ENGINE_US - 1;
+	expect(0, 0, NULL);
+	seen.engine.failing_us = 3000000;
+	seen.stalled_us = 3000000;
+	expect(1, REPORT_ERROR,
+	       "the storage engine does not answer since 3 s: connection refused; commits wait, "
+	       "and more of them get BUSY");
+	seen.engine.failing_us = 14000000;
+	expect(0, 0, NULL);
+	seen.engine.failing_us = seen.stalled_us = 0;
+	expect(1, REPORT_INFO, "the storage engine answers again, after 14 s");
+	expect(0, 0, NULL);
+	/* Slow, but there. */
+	seen.stalled_us = 1500000;
+	expect(1, REPORT_WARNING, "the storage engine has not ended a write for 1.5 s");
+	seen.stalled_us = 0;
+	expect(1, REPORT_INFO, "the storage engine ended a write");
+}
+
+static void an_engine_behind_a_disk_is_told_as_such(void **state)
+{
+	seen.engine.url = "redis://127.0.0.1:6379/a";
+	seen.engine.behind = true;
+	seen.engine.failing_us = 5000000;
+	expect(1, REPORT_ERROR, "commits go on until engine-lag is used up");
+	seen.engine.failing_us = 0;
+	expect(1, REPORT_INFO, "answers again");
+	seen.stalled_us = 1500000;
+	expect(1, REPORT_WARNING, "the disk has not ended a write");
+	seen.stalled_us = 0;
+	expect(1, REPORT_INFO, "the disk ended a write");
+	seen.engine.behind_error = -ESTALE;
+	expect(1, REPORT_ERROR,
+	       "gets no more of the commit logs (another node writes there): commits go on until");
+	expect(0, 0, NULL);
+}
+
+static void another_node_that_took_over_is_told(void **state)
+{
+	seen.engine.url = "redis://127.0.0.1:6379/a";
+	seen.log_error = -ESTALE;
+	expect(1, REPORT_ERROR,
+	       "another node has taken over the commit logs in redis://127.0.0.1:6379/a: reads go "
+	       "on, all commits get LOG_FAILED");
+	expect(0, 0, NULL);
+}
+
+static void an_engine_that_lost_all_is_told_once(void **state)
+{
+	seen.engine.url = "redis://127.0.0.1:6379/a";
+	seen.engine.lost = -ENOENT;
+	seen.log_error = -ECANCELED;
+	seen.engine.failing_us = 9000000;
+	expect(1, REPORT_ERROR,
+	       "redis://127.0.0.1:6379/a has lost what it had acknowledged: the object node/id is "
+	       "gone; nothing more is built on that, so commits get LOG_FAILED");
+	expect(0, 0, NULL);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup(f, setup)
@@ -145,6 +209,10 @@ int main(void)
 		CASE(a_full_log_is_told_until_it_has_room),
 		CASE(a_failed_log_is_told_once),
 		CASE(a_stall_begins_and_ends),
+		CASE(an_engine_that_does_not_answer_is_told_until_it_does),
+		CASE(an_engine_behind_a_disk_is_told_as_such),
+		CASE(another_node_that_took_over_is_told),
+		CASE(an_engine_that_lost_all_is_told_once),
 		CASE(damaged_values_are_told_by_the_minute),
 		CASE(failing_checkpoints_are_told_until_one_is_written),
 		CASE(cleaning_that_ended_is_told_once),
