@@ -156,8 +156,15 @@ static uint32_t take_ended(struct engine_channel *channel, struct engine_op **en
 	return n;
 }
 
-/* Makes fd unreadable. True: look into the ring once more (I3). */
-static bool channel_untell(struct engine_channel *channel)
+static bool something_ended(const struct engine_channel *channel)
+{
+	if (ck_ring_size(&channel->ended) > 0)
+		return true;
+	return is_dead(channel->engine) && ck_ring_size(&channel->begun) > 0;
+}
+
+/* Makes fd unreadable, when there is nothing to tell (I3). True: it was readable, or is. */
+static bool channel_settle(struct engine_channel *channel)
 {
 	uint64_t count;
 
@@ -167,26 +174,18 @@ static bool channel_untell(struct engine_channel *channel)
 	if (read(channel->fd, &count, sizeof(count)) < 0)
 		return false;
 	__atomic_store_n(&channel->told, 0, __ATOMIC_SEQ_CST);
-	ck_pr_fence_memory();
+	ck_pr_fence_memory(); /* I3: told before the ring */
+	if (something_ended(channel))
+		channel_tell(channel);
 	return true;
-}
-
-static bool something_ended(const struct engine_channel *channel)
-{
-	if (ck_ring_size(&channel->ended) > 0)
-		return true;
-	return is_dead(channel->engine) && ck_ring_size(&channel->begun) > 0;
 }
 
 uint32_t engine_poll(struct engine_channel *channel, struct engine_op **ended, uint32_t max)
 {
 	uint32_t n = take_ended(channel, ended, max);
 
-	if (n < max && channel_untell(channel)) {
-		n += take_ended(channel, ended + n, max - n);
-		if (n == max && something_ended(channel))
-			channel_tell(channel);
-	}
+	if (n < max)
+		(void)channel_settle(channel);
 	return n;
 }
 
@@ -196,12 +195,9 @@ int engine_wait(struct engine_channel *channel, uint32_t ms)
 	struct pollfd p = {.fd = channel->fd, .events = POLLIN};
 
 	while (!something_ended(channel)) {
-		/* Readable for what was taken already. */
-		if (channel_untell(channel)) {
-			if (something_ended(channel))
-				channel_tell(channel);
+		/* It may be readable for what was taken already. */
+		if (channel_settle(channel))
 			continue;
-		}
 		now_us = engine_now_us();
 		if (now_us >= end_us)
 			return -ETIMEDOUT;

@@ -12,9 +12,9 @@
  *     many: whatever comes late is not left behind in the descriptor.
  * I3. No wake-up of a channel's thread is lost, and its descriptor polls readable whenever ring
  *     `ended` has something: who puts something there fences, then takes told from 0 to 1 and
- *     writes fd; the channel's thread takes it to 0 after it has read fd, and looks once more.
- * I4. The lock holds the table of channels: a channel in it is not freed. So the service gives
- *     operations back under the lock, and forgets the channel with it.
+ *     writes fd; the channel's thread takes it to 0 after it has read fd, fences, and looks once
+ * more. I4. The lock holds the table of channels: a channel in it is not freed. So the service
+ * gives operations back under the lock, and forgets the channel with it.
  */
 #ifndef ABAFT_ENGINE_IMPL_H
 #define ABAFT_ENGINE_IMPL_H

@@ -49,7 +49,7 @@ def conformance(tap, program, variant, served):
             (cases[-1][2] if cases and not cases[-1][1] else said).append(line)
     for name, good, notes in cases:
         tap.ok(good, f'{variant}: {name}', *notes)
-    tap.note(*said)
+    tap.note(*(line.lstrip('# ') for line in said))
     tap.ok(planned > 0 and planned == len(cases), f'{variant}: all planned cases ran',
            f'{len(cases)} of {planned}')
     tap.ok(status == 0, f'{variant}: ends well', f'status {status}')

@@ -25,6 +25,7 @@
 #define ROUNDS	   40
 #define NAMES	   64
 #define BYTES_MAX  600
+#define WOKEN_MS   20000 /* pauses between tries are 2 s at most */
 #define FAULTS_ALL "latency=50/1000&error=0.05&throttle=0.01&lost=0.05&partial=0.2&batch_max=3"
 
 struct user {
@@ -129,14 +130,30 @@ static void take(struct user *user, struct engine_channel *channel)
 	struct engine_op *ended[4];
 	uint32_t n;
 
-	/* In each of the ways that there are. */
+	/* In each of the ways that there are; whoever is not woken waits for too long. */
 	if (random_upto(&user->random, 2) == 0)
-		(void)poll(&p, 1, 1000);
+		user->wrong += poll(&p, 1, WOKEN_MS) != 1;
 	else if (random_upto(&user->random, 1) == 0)
-		(void)engine_wait(channel, 1000);
-	n = engine_poll(channel, ended, 4);
+		user->wrong += engine_wait(channel, WOKEN_MS) != 0;
+	n = engine_poll(channel, ended, 1 + (uint32_t)random_upto(&user->random, 3));
 	for (uint32_t i = 0; i < n; i++)
 		flight_end(user, (struct flight *)ended[i]);
+}
+
+/* With nothing open and nothing to take the descriptor comes to rest. */
+static bool rests(struct engine_channel *channel)
+{
+	struct pollfd p = {.fd = engine_sleep_fd(channel), .events = POLLIN};
+	struct engine_op *ended;
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		if (engine_poll(channel, &ended, 1) != 0)
+			return false;
+		if (poll(&p, 1, 0) == 0)
+			return true;
+		(void)poll(NULL, 0, 1);
+	}
+	return false;
 }
 
 /* A life of a channel. */
@@ -157,6 +174,7 @@ static void round_of(struct user *user)
 			}
 		take(user, channel);
 	}
+	user->wrong += !rests(channel);
 	engine_channel_close(channel);
 }
 
@@ -238,11 +256,60 @@ static void closed_under_load(void **state)
 	}
 }
 
+/*
+ * Two operations that end shortly after one another, again and again: the second just when the
+ * first one's wake-up is taken. The channel's thread sleeps on its descriptor, or spins.
+ */
+static void pairs(uint32_t rounds, bool spin)
+{
+	struct engine_config config = {.url = "memory:?get=15/60", .seed = 4};
+	struct engine_item items[2];
+	struct engine_op ops[2], *ended[2];
+	struct engine_channel *channel;
+	struct engine *engine;
+	char why[ENGINE_WHY_BYTES];
+	uint8_t to[2];
+
+	assert_int_equal(engine_open(&engine, &config, why), 0);
+	assert_int_equal(engine_channel_open(engine, &channel), 0);
+	for (uint32_t i = 0; i < rounds; i++) {
+		struct pollfd p = {.fd = engine_sleep_fd(channel), .events = POLLIN};
+
+		for (uint32_t k = 0; k < 2; k++) {
+			items[k] = (struct engine_item){
+				.name = {"dir", "leaf"}, .to = to + k, .bytes = 1};
+			ops[k] = (struct engine_op){.verb = ENGINE_GET,
+						    .items = items + k,
+						    .count = 1,
+						    .until_us = ENGINE_FOREVER};
+			assert_int_equal(engine_begin(channel, &ops[k]), 0);
+		}
+		for (uint32_t left = 2; left > 0; left -= engine_poll(channel, ended, 2))
+			assert_true(spin || poll(&p, 1, WOKEN_MS) == 1);
+		assert_true(rests(channel));
+	}
+	engine_close(engine, 0);
+	engine_channel_close(channel);
+	engine_destroy(engine);
+}
+
+static void sleepers_are_woken(void **state)
+{
+	pairs(8000, false);
+}
+
+static void spinners_leave_nothing_behind(void **state)
+{
+	pairs(3000, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_users),
 		cmocka_unit_test(closed_under_load),
+		cmocka_unit_test(sleepers_are_woken),
+		cmocka_unit_test(spinners_leave_nothing_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 #include "dataplane/engine/driver.h"
 #include "dataplane/engine/memory_driver.h"
 
-#define SHORT_US 40000
+#define SHORT_US 300000
 #define LONG_US	 20000000
 
 static struct engine *engine;
@@ -230,7 +230,7 @@ static void writes_come_late(void **state)
 	assert_int_equal(one(ENGINE_DELETE, SHORT_US), -ETIMEDOUT);
 	set(store, "late=0/0");
 	assert_int_equal(one(ENGINE_GET, LONG_US), -ENOENT);
-	set(store, "late=1/500");
+	set(store, "late=1/2000");
 	assert_int_equal(one(ENGINE_PUT, SHORT_US), -ETIMEDOUT);
 	assert_int_equal(memory_store_objects(store), 0);
 	set(store, "late=0/0");

@@ -376,10 +376,10 @@ static void deadlines_end_what_hangs(void **state)
 	begin(STEPS({.hold = true}));
 	begun_us = engine_now_us();
 	op = op_of(ENGINE_PUT, items, 1);
-	op.until_us = begun_us + 50000;
+	op.until_us = begun_us + 300000;
 	assert_int_equal(engine_call(channel, &op), -ETIMEDOUT);
 	assert_int_equal(items[0].result, -ETIMEDOUT);
-	assert_true(engine_now_us() >= begun_us + 48000);
+	assert_in_range(engine_now_us() - begun_us, 298000, TRY_MS_DEFAULT * 900);
 	assert_int_equal(counted().timeouts, 1);
 	assert_int_equal(counted().failed, 1);
 	end();
@@ -387,7 +387,7 @@ static void deadlines_end_what_hangs(void **state)
 
 static void a_try_that_hangs_is_followed_by_another(void **state)
 {
-	const struct engine_config config = {.try_ms = 30};
+	const struct engine_config config = {.try_ms = 200};
 	struct engine_op op;
 
 	begin_with(STEPS({.hold = true}, {.hold = true}, {0}), &config);
@@ -396,7 +396,7 @@ static void a_try_that_hangs_is_followed_by_another(void **state)
 	assert_int_equal(engine_call(channel, &op), 0);
 	assert_int_equal(script_tries(&script), 3);
 	assert_int_equal(counted().timeouts, 2);
-	assert_true(script.tries[1].at_us >= script.tries[0].at_us + 30000);
+	assert_true(script.tries[1].at_us >= script.tries[0].at_us + 200000);
 	end();
 }
 
@@ -426,10 +426,10 @@ static void deadline_after(int err, int result)
 		steps[i] = (struct script_step){.result = err};
 	begin(steps, SCRIPT_STEPS);
 	op = op_of(ENGINE_PUT, items, 1);
-	op.until_us = engine_now_us() + 60000;
+	op.until_us = engine_now_us() + 300000;
 	assert_int_equal(engine_call(channel, &op), result);
 	assert_int_equal(items[0].result, result);
-	assert_in_range(script_tries(&script), 2, SCRIPT_STEPS - 1);
+	assert_in_range(script_tries(&script), 1, SCRIPT_STEPS - 1);
 	engine_health(engine, &health);
 	assert_true(health.failing_us > 0);
 	assert_int_equal(health.error, err);
@@ -638,6 +638,11 @@ static void closing_ends_everything(void **state)
 	}
 	assert_int_equal(engine_wait(channel, 0), -ETIMEDOUT);
 	assert_int_equal(engine_call(channel, &late), -ECANCELED);
+	assert_int_equal(engine_poll(channel, ended, 1), 0);
+	assert_false(readable());
+	assert_int_equal(engine_begin(channel, &late), 0);
+	assert_true(readable());
+	assert_int_equal(engine_poll(channel, ended, 1), 1);
 	engine_close(engine, 0);
 	engine_channel_close(channel);
 	engine_destroy(engine);
