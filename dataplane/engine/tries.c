@@ -339,7 +339,7 @@ void op_tried(void *arg, struct engine_op *op, int result)
 	int err;
 
 	/* What the driver found out (S3), before whose operation it was hears of it. */
-	if (engine->caps.flags != engine->driver->caps.flags)
+	if (engine->driver != NULL && engine->caps.flags != engine->driver->caps.flags)
 		__atomic_store_n(&engine->caps.flags, engine->driver->caps.flags, __ATOMIC_RELAXED);
 	if (op->own.try_until_us != 0)
 		engine->begun--;

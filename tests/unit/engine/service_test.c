@@ -508,26 +508,46 @@ static void channels_are_bounded(void **state)
 	end();
 }
 
-/* Four channels fill the driver; what waits behind it has its deadline, and its turn. */
+static struct engine_op fill_ops[ENGINE_OPEN_MAX];
+static struct engine_item fill_items[ENGINE_OPEN_MAX];
+static struct engine_channel *fill_channels[4];
+
+/* From four channels so many operations, which the script holds. */
+static void fill_begin(uint32_t count)
+{
+	for (uint32_t c = 0; c < 4; c++)
+		assert_int_equal(engine_channel_open(engine, &fill_channels[c]), 0);
+	for (uint32_t i = 0; i < count; i++) {
+		fill_ops[i] = op_of(ENGINE_PUT, &fill_items[i], 1);
+		assert_int_equal(engine_begin(fill_channels[i / ENGINE_CHANNEL_OPS], &fill_ops[i]),
+				 0);
+	}
+	assert_true(script_await_held(&script, ENGINE_OPEN_MAX));
+}
+
+static void fill_end(uint32_t count)
+{
+	static struct engine_op *ended[ENGINE_CHANNEL_OPS];
+
+	for (uint32_t c = 0; c < 4; c++) {
+		uint32_t left = count < ENGINE_CHANNEL_OPS ? count : ENGINE_CHANNEL_OPS;
+
+		for (count -= left; left > 0;) {
+			assert_int_equal(engine_wait(fill_channels[c], 10000), 0);
+			left -= engine_poll(fill_channels[c], ended, ENGINE_CHANNEL_OPS);
+		}
+		engine_channel_close(fill_channels[c]);
+	}
+}
+
+/* What waits behind a full driver has its deadline, and its turn. */
 static void the_driver_is_bounded(void **state)
 {
-	static struct engine_op ops[ENGINE_OPEN_MAX], *ended[ENGINE_CHANNEL_OPS];
-	static struct engine_item each[ENGINE_OPEN_MAX];
-	struct engine_channel *others[4];
 	struct engine_op late, patient, *out;
 
 	begin(NULL, 0);
 	script_hold(&script);
-	for (uint32_t c = 0; c < 4; c++) {
-		assert_int_equal(engine_channel_open(engine, &others[c]), 0);
-		for (uint32_t i = 0; i < ENGINE_CHANNEL_OPS; i++) {
-			uint32_t k = c * ENGINE_CHANNEL_OPS + i;
-
-			ops[k] = op_of(ENGINE_PUT, &each[k], 1);
-			assert_int_equal(engine_begin(others[c], &ops[k]), 0);
-		}
-	}
-	assert_true(script_await_held(&script, ENGINE_OPEN_MAX));
+	fill_begin(ENGINE_OPEN_MAX);
 	late = op_of(ENGINE_PUT, &items[0], 1);
 	late.until_us = engine_now_us() + 30000;
 	assert_int_equal(engine_call(channel, &late), -ETIMEDOUT);
@@ -538,13 +558,7 @@ static void the_driver_is_bounded(void **state)
 	assert_int_equal(engine_wait(channel, 10000), 0);
 	assert_int_equal(engine_poll(channel, &out, 1), 1);
 	assert_int_equal(out->result, 0);
-	for (uint32_t c = 0; c < 4; c++) {
-		for (uint32_t left = ENGINE_CHANNEL_OPS; left > 0;) {
-			assert_int_equal(engine_wait(others[c], 10000), 0);
-			left -= engine_poll(others[c], ended, ENGINE_CHANNEL_OPS);
-		}
-		engine_channel_close(others[c]);
-	}
+	fill_end(ENGINE_OPEN_MAX);
 	assert_int_equal(script.held_most, ENGINE_OPEN_MAX);
 	end();
 }
@@ -648,6 +662,33 @@ static void closing_ends_everything(void **state)
 	engine_destroy(engine);
 }
 
+/* The driver is full again before the comparison's turn. */
+static void closing_ends_a_comparison(void **state)
+{
+	struct engine_op put, next, *ended;
+
+	begin(STEPS({-EEXIST, .delay_ms = 300}));
+	script_hold(&script);
+	put = op_of(ENGINE_PUT_NEW, &items[0], 1);
+	assert_int_equal(engine_begin(channel, &put), 0);
+	while (script_tries(&script) < 1)
+		(void)poll(NULL, 0, 1);
+	fill_begin(ENGINE_OPEN_MAX - 1);
+	next = op_of(ENGINE_PUT, &items[1], 1);
+	assert_int_equal(engine_begin(channel, &next), 0);
+	while (script_tries(&script) < ENGINE_OPEN_MAX + 1)
+		(void)poll(NULL, 0, 1);
+	engine_close(engine, 0);
+	for (uint32_t left = 2; left > 0; left--) {
+		assert_int_equal(engine_wait(channel, 10000), 0);
+		assert_int_equal(engine_poll(channel, &ended, 1), 1);
+		assert_int_equal(ended->result, -ECANCELED);
+		assert_int_equal(ended->items[0].result, -ECANCELED);
+	}
+	fill_end(ENGINE_OPEN_MAX - 1);
+	end();
+}
+
 static void closing_waits_for_so_long(void **state)
 {
 	struct engine_op ops[2], *ended[2];
@@ -695,6 +736,7 @@ int main(void)
 		cmocka_unit_test(the_descriptor_tells),
 		cmocka_unit_test(removals_are_slow_and_others_are_not),
 		cmocka_unit_test(closing_ends_everything),
+		cmocka_unit_test(closing_ends_a_comparison),
 		cmocka_unit_test(closing_waits_for_so_long),
 	};
 
