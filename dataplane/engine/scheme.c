@@ -4,11 +4,9 @@
  */
 #include "dataplane/engine/scheme.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A row without create() is a driver that is not built in yet. */
 static const struct engine_scheme schemes[] = {
 	{"redis", ENGINE_FORM_SERVER, redis_driver_create},
 	{"rediss", ENGINE_FORM_SERVER, redis_driver_create},
@@ -41,12 +39,6 @@ int engine_driver_create(struct engine_driver **out, const struct engine_url *ur
 			 const struct engine_credentials *credentials,
 			 const struct engine_config *config, char *why)
 {
-	const struct engine_scheme *scheme = engine_scheme_find(url->scheme);
-
-	if (scheme == NULL || scheme->create == NULL) {
-		snprintf(why, ENGINE_WHY_BYTES, "%s: this abaft is built without that engine",
-			 url->scheme);
-		return -EINVAL;
-	}
-	return scheme->create(out, url, credentials, config, why);
+	/* Only what engine_url_parse() has found in the table comes here. */
+	return engine_scheme_find(url->scheme)->create(out, url, credentials, config, why);
 }

@@ -28,7 +28,7 @@ const struct engine_scheme *engine_scheme_find(const char *name);
 /* Writes all names, with commas between. */
 void engine_scheme_names(char *to, size_t bytes);
 
-/* The driver of a parsed URL: what its create() says. */
+/* The driver of a URL that engine_url_parse() has read: what its create() says. */
 int engine_driver_create(struct engine_driver **out, const struct engine_url *url,
 			 const struct engine_credentials *credentials,
 			 const struct engine_config *config, char *why)
