@@ -161,7 +161,8 @@ void script_open(struct script *script, struct engine **engine, const struct scr
 		abort();
 	memset(script, 0, sizeof(*script));
 	pthread_mutex_init(&script->lock, NULL);
-	memcpy(script->steps, steps, count * sizeof(*steps));
+	if (count > 0)
+		memcpy(script->steps, steps, count * sizeof(*steps));
 	script->steps_count = count;
 	script->release_fd = eventfd(0, EFD_CLOEXEC);
 	if (script->release_fd < 0)
