@@ -83,14 +83,6 @@ struct dynamodb_driver {
 	struct dynamodb_slot slots[];
 };
 
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void enqueue(struct dynamodb_driver *driver, struct dynamodb_open *open)
 {
 	if (!open->queued)
@@ -438,7 +430,7 @@ static struct dynamodb_open *late(struct dynamodb_driver *driver, uint64_t now)
 /* What waits for a slot and is late. What has slots ends by them. */
 static void expire(struct dynamodb_driver *driver)
 {
-	uint64_t now = now_us();
+	uint64_t now = engine_now_us();
 	struct dynamodb_open *open;
 
 	if (now < driver->soonest_us)
@@ -455,7 +447,7 @@ static void expire(struct dynamodb_driver *driver)
 
 static int patience(const struct dynamodb_driver *driver, int timeout_ms)
 {
-	uint64_t now = now_us(), ms;
+	uint64_t now = engine_now_us(), ms;
 
 	if (driver->soonest_us == UINT64_MAX)
 		return timeout_ms;
