@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What a real S3 does to an engine: it goes away, stands still, fills up, refuses, is asked too
-much. Whatever it was, when it is over the engine goes on by itself, and nothing that it acknowledged
-is missing: steady.c looks. (What no S3 should do: tests/unit/engine/s3_test.c.)
+much. Whatever it was, when it is over the engine goes on by itself, and nothing that it
+acknowledged is missing: steady.c looks. (What no S3 should do: tests/unit/engine/s3_test.c.)
 
     s3_faults_test.py STEADY
 """
