@@ -113,14 +113,19 @@ static void request_release(struct s3_request *request)
 	request->body = NULL;
 }
 
+/* Behind the last item that goes in the same request. */
 static uint32_t delete_end(const struct s3_task *task)
 {
 	const struct engine_op *op = task->op;
-	uint32_t at = task->cursor, count = 0;
+	uint32_t end = task->cursor, count = 0;
 
-	for (; at < op->count && count < S3_DELETE_MAX; at++)
-		count += op->items[at].result == -EINPROGRESS;
-	return at;
+	for (uint32_t at = task->cursor; at < op->count && count < S3_DELETE_MAX; at++) {
+		if (op->items[at].result != -EINPROGRESS)
+			continue;
+		end = at + 1;
+		count++;
+	}
+	return end;
 }
 
 /* Fills in which part of the task the request is about; moves the cursor behind it (S1). */

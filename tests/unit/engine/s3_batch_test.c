@@ -117,6 +117,30 @@ static void test_deletes_fail_in_part(void **state)
 	assert_int_equal(items[99].result, -EPROTO);
 }
 
+/* The same of deletes: what is done stays out of the next try. */
+static void test_deletes_go_on(void **state)
+{
+	struct engine_op op = {.verb = ENGINE_DELETE, .count = 100, .items = items};
+
+	batch(100);
+	assert_int_equal(try_items(ENGINE_PUT, 100), 0);
+	for (uint32_t i = 0; i < 100; i++)
+		items[i].result = i % 10 == 3 ? -EINPROGRESS : 0;
+	begin(&op);
+	wait_for(2);
+	assert_int_equal(op.result, 0);
+	assert_int_equal(s3_fake_count(fake), 90);
+	assert_int_equal(s3_fake_bytes(fake, "a/b/dir/0003"), -1);
+	/* One that is left is no batch. */
+	for (uint32_t i = 0; i < 100; i++)
+		items[i].result = i == 50 ? -EINPROGRESS : 0;
+	begin(&op);
+	wait_for(3);
+	assert_int_equal(s3_fake_count(fake), 89);
+	assert_int_equal(s3_fake_seen(fake, "POST"), 1);
+	assert_int_equal(s3_fake_seen(fake, "DELETE"), 1);
+}
+
 /* In turn: a small one does not wait for all of a large one before it. */
 static void test_turns(void **state)
 {
@@ -193,8 +217,13 @@ static void test_destroy_cancels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_batches), CASE(test_batch_goes_on), CASE(test_deletes_fail_in_part),
-		CASE(test_turns),   CASE(test_time_is_over),  CASE(test_destroy_cancels),
+		CASE(test_batches),
+		CASE(test_batch_goes_on),
+		CASE(test_deletes_fail_in_part),
+		CASE(test_deletes_go_on),
+		CASE(test_turns),
+		CASE(test_time_is_over),
+		CASE(test_destroy_cancels),
 	};
 
 	if (!loopback_enter()) {
