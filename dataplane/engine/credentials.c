@@ -18,7 +18,7 @@
 #define BLANKS	       " \t\r"
 
 /* Keys of one set come from one place. */
-enum set { SET_USER, SET_ACCESS, SET_CA, SETS };
+enum set { SET_USER, SET_ACCESS, SET_CA, SET_CERTIFICATE, SETS };
 
 struct key {
 	const char *name;
@@ -41,6 +41,8 @@ static const struct key keys[] = {
 	KEY("secret-key", "AWS_SECRET_ACCESS_KEY", SET_ACCESS, secret_key),
 	KEY("session-token", "AWS_SESSION_TOKEN", SET_ACCESS, session_token),
 	KEY("ca-file", "ABAFT_ENGINE_CA_FILE", SET_CA, ca_file),
+	KEY("certificate-file", "ABAFT_ENGINE_CERTIFICATE_FILE", SET_CERTIFICATE, certificate_file),
+	KEY("key-file", "ABAFT_ENGINE_KEY_FILE", SET_CERTIFICATE, key_file),
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -128,7 +130,7 @@ static int take_line(struct reader *r, const char *at, const char *end)
 	}
 	return refuse(r, -EINVAL,
 		      "no such key; there are user, password, access-key, secret-key, "
-		      "session-token, ca-file");
+		      "session-token, ca-file, certificate-file, key-file");
 }
 
 static int check_mode(struct reader *r, int fd)
@@ -231,6 +233,11 @@ static int check_pairs(struct reader *r)
 		return refuse(r, -EINVAL,
 			      "credentials: a user, but no password; both come from one "
 			      "place, the file or the environment");
+	if ((c->certificate_file[0] != '\0') != (c->key_file[0] != '\0'))
+		return refuse(
+			r, -EINVAL,
+			"credentials: a certificate needs a key, and a key a certificate; both "
+			"come from one place, the file or the environment");
 	return 0;
 }
 

@@ -11,6 +11,8 @@
  *	access-key, secret-key, session-token	 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
  *						 AWS_SESSION_TOKEN
  *	ca-file					 ABAFT_ENGINE_CA_FILE
+ *	certificate-file, key-file		 ABAFT_ENGINE_CERTIFICATE_FILE,
+ *						 ABAFT_ENGINE_KEY_FILE
  */
 #ifndef ABAFT_ENGINE_CREDENTIALS_H
 #define ABAFT_ENGINE_CREDENTIALS_H

@@ -84,6 +84,9 @@ struct engine_credentials {
 	char secret_key[256];
 	char session_token[2048];
 	char ca_file[256]; /* of TLS; "": the system's */
+	/* Who we are, to a Redis that wants a certificate of its clients; "": nobody. */
+	char certificate_file[256];
+	char key_file[256];
 };
 
 /* Each makes its driver; none connects yet. 0, -EINVAL or -ENOMEM, with a sentence. */

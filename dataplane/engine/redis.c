@@ -15,18 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define TRY_MS_DEFAULT 10000u
 #define PORT_DEFAULT   6379
-
-static uint64_t monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static struct redis_driver *driver_of(struct engine_driver *base)
 {
@@ -49,7 +40,7 @@ static void begin(struct engine_driver *base, struct engine_op *op)
 {
 	struct redis_driver *driver = driver_of(base);
 
-	driver->now_us = monotonic_us();
+	driver->now_us = engine_now_us();
 	redis_work_begin(driver, op);
 }
 
@@ -139,7 +130,7 @@ static void run(struct engine_driver *base, int wake_fd, int timeout_ms)
 	uint64_t until_us;
 	uint32_t count;
 
-	driver->now_us = monotonic_us();
+	driver->now_us = engine_now_us();
 	driver->ended = false;
 	end_late(driver);
 	until_us = driver->deadline_us;
@@ -151,7 +142,7 @@ static void run(struct engine_driver *base, int wake_fd, int timeout_ms)
 		timeout_ms = 0;
 	if (poll(driver->polls, 1 + count, poll_ms(driver, until_us, timeout_ms)) <= 0)
 		return;
-	driver->now_us = monotonic_us();
+	driver->now_us = engine_now_us();
 	for (uint32_t i = 1; i <= count; i++)
 		if (driver->polls[i].revents != 0 && driver->polled[i]->fd == driver->polls[i].fd)
 			redis_link_event(driver, driver->polled[i], driver->polls[i].revents);
@@ -216,8 +207,7 @@ int redis_driver_create(struct engine_driver **out, const struct engine_url *url
 	if (redis_node_find(driver, &place) == NULL)
 		goto fail;
 	if (strcmp(url->scheme, "rediss") == 0) {
-		err = redis_tls_create(&driver->tls, credentials->ca_file, url->host, why,
-				       ENGINE_WHY_BYTES);
+		err = redis_tls_create(&driver->tls, credentials, url->host, why, ENGINE_WHY_BYTES);
 		if (err < 0)
 			goto fail;
 	}

@@ -213,8 +213,10 @@ static ssize_t transfer(struct redis_driver *driver, struct redis_link *link, ss
 	if (result == -ENOTCONN)
 		return lost(driver, link, "the server closed it");
 	if (result == -EACCES)
-		redis_why(driver, link->node,
-			  "it wants a certificate of its clients: set tls-auth-clients no");
+		redis_why(
+			driver, link->node,
+			"it wants a certificate of its clients that it trusts: see "
+			"certificate-file in the engine's credentials, or set tls-auth-clients no");
 	else if (result < 0)
 		redis_why(driver, link->node, "TLS broke");
 	return result;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -70,8 +71,31 @@ static int trust(SSL_CTX *context, const char *ca_file, char *why, size_t why_by
 	return -EINVAL;
 }
 
-int redis_tls_create(struct redis_tls **out, const char *ca_file, const char *host, char *why,
-		     size_t why_bytes)
+/* What we show to a server that asks. */
+static int identify(SSL_CTX *context, const char *certificate_file, const char *key_file, char *why,
+		    size_t why_bytes)
+{
+	struct stat st;
+
+	if (certificate_file[0] == '\0')
+		return 0;
+	if (stat(key_file, &st) == 0 && (st.st_mode & 077) != 0) {
+		snprintf(why, why_bytes,
+			 "%s is a secret, but others may use it (mode %03o); run: chmod 600 %s",
+			 key_file, st.st_mode & 0777, key_file);
+		return -EACCES;
+	}
+	if (SSL_CTX_use_certificate_chain_file(context, certificate_file) == 1 &&
+	    SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) == 1)
+		return 0;
+	snprintf(why, why_bytes,
+		 "%s and %s: cannot be read, or are not of one pair: both are PEM files",
+		 certificate_file, key_file);
+	return -EINVAL;
+}
+
+int redis_tls_create(struct redis_tls **out, const struct engine_credentials *credentials,
+		     const char *host, char *why, size_t why_bytes)
 {
 	struct redis_tls *tls = calloc(1, sizeof(*tls));
 	int err = -ENOMEM;
@@ -92,7 +116,10 @@ int redis_tls_create(struct redis_tls **out, const char *ca_file, const char *ho
 	SSL_CTX_set_mode(tls->context,
 			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
-	err = trust(tls->context, ca_file, why, why_bytes);
+	err = trust(tls->context, credentials->ca_file, why, why_bytes);
+	if (err == 0)
+		err = identify(tls->context, credentials->certificate_file, credentials->key_file,
+			       why, why_bytes);
 	if (err < 0)
 		goto fail;
 	*out = tls;

@@ -15,12 +15,15 @@
 
 #include <openssl/ssl.h>
 
+#include "dataplane/engine/driver.h"
+
 struct redis_tls;
 
-/* `ca_file`: certificates of trusted authorities, "": the system's. `host`: the URL's. 0, -EINVAL
- * (the file) or -ENOMEM, with a sentence. */
-int redis_tls_create(struct redis_tls **out, const char *ca_file, const char *host, char *why,
-		     size_t why_bytes) __attribute__((warn_unused_result));
+/* Of `credentials` the three files. `host`: the URL's. 0, -EINVAL (a file), -EACCES (others may
+ * read the key) or -ENOMEM, with a sentence. */
+int redis_tls_create(struct redis_tls **out, const struct engine_credentials *credentials,
+		     const char *host, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
 void redis_tls_destroy(struct redis_tls *tls);
 
 /* A session on a connected socket, which stays the caller's; NULL: no memory. */

@@ -235,6 +235,20 @@ def refusing_tls(tap):
     with Server(tls=True) as server:
         server.cli('CONFIG', 'SET', 'tls-auth-clients', 'yes')
         reason(server.url(), server.credentials, 'denied', 'tls-auth-clients')
+        ours = {'certificate_file': f'{server.dir}/server.crt',
+                'key_file': f'{server.dir}/server.key'}
+        server.write_credentials(**ours)
+        with Steady(server.url(), server.credentials) as steady:
+            steady.goes_on()
+            ends_well(tap, steady, 'TLS with a certificate of ours')
+        for wrong, mode, words in ((ours['certificate_file'], 0o600, 'are not of one pair'),
+                                   (ours['key_file'], 0o640, 'chmod 600')):
+            os.chmod(wrong, mode)
+            server.write_credentials(**{**ours, 'key_file': wrong})
+            with Steady(server.url(), server.credentials) as steady:
+                steady.process.wait(10)
+                steady.thread.join(10)
+                tap.ok(words in str(steady.said), f'TLS: a key is refused: {words}', steady.said)
 
 
 def errors_of(cluster):

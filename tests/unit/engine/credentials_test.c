@@ -23,8 +23,14 @@ static struct engine_credentials got;
 static char why[ENGINE_WHY_BYTES], path[256];
 
 static const char *const variables[] = {
-	"ABAFT_ENGINE_USER",	 "ABAFT_ENGINE_PASSWORD", "AWS_ACCESS_KEY_ID",
-	"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",	  "ABAFT_ENGINE_CA_FILE",
+	"ABAFT_ENGINE_USER",
+	"ABAFT_ENGINE_PASSWORD",
+	"AWS_ACCESS_KEY_ID",
+	"AWS_SECRET_ACCESS_KEY",
+	"AWS_SESSION_TOKEN",
+	"ABAFT_ENGINE_CA_FILE",
+	"ABAFT_ENGINE_CERTIFICATE_FILE",
+	"ABAFT_ENGINE_KEY_FILE",
 };
 
 static int setup(void **state)
@@ -77,13 +83,16 @@ static void refused_text(void **state, const char *text, const char *says)
 static void files_are_read(void **state)
 {
 	loads(state, "# who we are\n\n ; and a secret\n\tuser=me \r\npassword =  p=w ; # x y \n"
-		     "access-key = AKIA\nsecret-key=a/b+c==\nsession-token=t\nca-file=/etc/ca.pem");
+		     "access-key = AKIA\nsecret-key=a/b+c==\nsession-token=t\nca-file=/etc/ca.pem\n"
+		     "certificate-file=/etc/us.crt\nkey-file = /etc/us.key");
 	assert_string_equal(got.user, "me");
 	assert_string_equal(got.password, "p=w ; # x y");
 	assert_string_equal(got.access_key, "AKIA");
 	assert_string_equal(got.secret_key, "a/b+c==");
 	assert_string_equal(got.session_token, "t");
 	assert_string_equal(got.ca_file, "/etc/ca.pem");
+	assert_string_equal(got.certificate_file, "/etc/us.crt");
+	assert_string_equal(got.key_file, "/etc/us.key");
 	loads(state, "");
 	assert_string_equal(got.user, "");
 	loads(state, "password = alone\n");
@@ -192,6 +201,8 @@ static void halves_are_refused(void **state)
 	refused_text(state, "secret-key = S3CRET\n", "a secret key, but no access key");
 	refused_text(state, "session-token = S3CRET\n", "a session token, but no access key");
 	refused_text(state, "user = S3CRET\n", "a user, but no password");
+	refused_text(state, "certificate-file = S3CRET\n", "a certificate needs a key");
+	refused_text(state, "key-file = S3CRET\n", "a key a certificate");
 	setenv("AWS_SECRET_ACCESS_KEY", "S3CRET", 1);
 	refused_text(state, "access-key = S3CRET\n", "an access key, but no secret key");
 	setenv("ABAFT_ENGINE_PASSWORD", "S3CRET\n", 1);
