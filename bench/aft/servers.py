@@ -17,8 +17,9 @@ READY_S = 30
 # moves. DynamoDB's are the direct puts of the paper's Fig. 2 (1 and 10 values of 4 KB); S3's and
 # Redis' make the paper's plain Fig. 3 out of six requests and two hops.
 SERVICE = {'redis': (500, 1500, 0), 's3': (25000, 90000, 0), 'dynamodb': (3000, 5500, 105)}
-# A round trip between functions and a node, where the storage is as slow as a service.
-NETWORK = (300, 1000)
+# A round trip between functions and a node, where the storage is as slow as a service; what the
+# processes between take themselves, some 100 us, comes on top.
+NETWORK = (200, 800)
 
 
 def free_port():
