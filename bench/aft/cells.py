@@ -36,6 +36,7 @@ class Workload:
     distinct: bool = False
     cold: bool = False
     seed: int = 1
+    seconds: int = 0  # none begins later; 0: all are run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +136,7 @@ class Cell:
             [f'--functions={load.functions}', f'--writes={load.writes}', f'--reads={load.reads}',
              f'--keys={load.keys}', f'--zipf={load.zipf}', f'--clients={load.clients}',
              f'--transactions={load.transactions}', f'--seed={load.seed}', f'--rows={rows}',
+             *([f'--seconds={load.seconds}'] if load.seconds else []),
              *(['--distinct'] if load.distinct else []), *(['--cold'] if load.cold else [])],
             [f'--hop-us={load.hop_us}', *(['--batched'] if self.system.batched else [])])
         after = self._counters()
