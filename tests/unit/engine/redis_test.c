@@ -18,6 +18,7 @@
 #include "tests/lib/redis_bed.h"
 
 #define LONG_MS	   60000
+#define AWAIT_US   10000000
 #define STANDALONE "*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
 #define CLUSTER	   "*4\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
 #define MANY	   300
@@ -102,6 +103,15 @@ static void not_ended(void)
 	redis_bed_run(&bed);
 	assert_int_equal(bed.ended_count, 0);
 }
+
+#define awaits(condition)                                                                          \
+	do {                                                                                       \
+		uint64_t until_us = engine_now_us() + AWAIT_US;                                    \
+		while (!(condition)) {                                                             \
+			assert_true(engine_now_us() < until_us);                                   \
+			redis_bed_run(&bed);                                                       \
+		}                                                                                  \
+	} while (0)
 
 static void greets(uint32_t server)
 {
@@ -467,8 +477,7 @@ static void refuses_at_hello(const char *hello, const char *word)
 	uint32_t server = bed.server_count;
 
 	begin(ENGINE_GET, 1);
-	while (bed.server_count == server)
-		redis_bed_run(&bed); /* the pause after a failure */
+	awaits(bed.server_count > server); /* the pause after a failure */
 	heard(server, "HELLO 2;");
 	says(server, hello);
 	ended(-ENOTCONN);
@@ -556,8 +565,7 @@ static void refused_connections_pause(void **state)
 	begin(ENGINE_GET, 1);
 	redis_bed_run(&bed);
 	assert_int_equal(bed.server_count, 0);
-	while (bed.server_count == 0)
-		redis_bed_run(&bed);
+	awaits(bed.server_count > 0);
 	greets(0);
 	assert_int_equal(node->pause_us, REDIS_PAUSE_US_MIN);
 }
@@ -572,8 +580,7 @@ static void late_answers_close_the_connection(void **state)
 	redis_bed_begin(&bed, &other, LONG_MS);
 	greets(0);
 	redis_bed_heard(&bed, 0);
-	while (bed.ended_count < 2)
-		redis_bed_run(&bed);
+	awaits(bed.ended_count == 2);
 	assert_int_equal(op.result, -ETIMEDOUT);
 	assert_int_equal(other.result, -ENOTCONN);
 	heard(0, "closed");
@@ -589,8 +596,7 @@ static void a_late_one_behind_others_is_abandoned(void **state)
 	redis_bed_begin(&bed, &other, 50);
 	greets(0);
 	heard(0, "GETRANGE p:{d}:000 0 3;GETRANGE p:{d}:x 0 0;");
-	while (bed.ended_count < 1)
-		redis_bed_run(&bed);
+	awaits(bed.ended_count == 1);
 	assert_ptr_equal(bed.ended[0], &other);
 	assert_int_equal(other.result, -ETIMEDOUT);
 	bed.ended_count = 0;
@@ -603,8 +609,7 @@ static void one_that_waits_for_a_connection_is_late_too(void **state)
 {
 	redis_bed_begin(&bed, make(ENGINE_GET, 1), 50);
 	heard(0, "HELLO 2;");
-	while (bed.ended_count == 0)
-		redis_bed_run(&bed);
+	awaits(bed.ended_count == 1);
 	ended(-ETIMEDOUT);
 	says(0, STANDALONE);
 	heard(0, "");
