@@ -149,7 +149,7 @@ static void file_abandon(struct filedev *dev)
 static int file_finish(struct filedev *dev)
 {
 	struct filedev_engine *device = of(dev);
-	struct engine_item marker = {.data = device->remote->writer, .bytes = REMOTE_WRITER_BYTES};
+	struct engine_item marker = {.bytes = 0};
 	int error = write_gathered(device);
 
 	if (error) {
@@ -158,7 +158,7 @@ static int file_finish(struct filedev *dev)
 	}
 	remote_name_checkpoint(&marker.name, device->file.number, device->file.attempt,
 			       device->file.bytes);
-	error = remote_call_one(device->remote, ENGINE_PUT, &marker);
+	error = remote_put_marker(device->remote, &marker.name);
 	/* Its answer may be lost and the checkpoint there, and whole: its pieces stay unless the
 	 * marker surely went. */
 	if (error && remote_call_one(device->remote, ENGINE_DELETE, &marker) == 0)

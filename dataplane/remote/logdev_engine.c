@@ -90,13 +90,13 @@ static int engine_list_segments(struct logdev *dev, uint32_t *numbers, size_t ma
 /* Before its first marker, or the log could be there and not be found. */
 static int announce(struct logdev_engine *device)
 {
-	struct engine_item item = {.data = device->remote->writer, .bytes = REMOTE_WRITER_BYTES};
+	struct engine_name name;
 	int error;
 
 	if (device->announced)
 		return 0;
-	remote_name_log(&item.name, device->log);
-	error = remote_call_one(device->remote, ENGINE_PUT, &item);
+	remote_name_log(&name, device->log);
+	error = remote_put_marker(device->remote, &name);
 	device->announced = error == 0;
 	return error;
 }
@@ -106,7 +106,7 @@ static int engine_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 {
 	struct logdev_engine *device = of(dev);
 	struct remote_id id = {.number = number, .incarnation = dev->incarnation};
-	struct engine_item item = {.data = device->remote->writer, .bytes = REMOTE_WRITER_BYTES};
+	struct engine_name name;
 	struct remote_segment *old = remote_segment_find(device->remote, device->log, number);
 	int error = announce(device);
 
@@ -116,8 +116,8 @@ static int engine_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 		error = remote_segment_remove(device->remote, device->log, old);
 	if (error)
 		return error;
-	remote_name_marker(&item.name, device->log, &id, bytes);
-	error = remote_call_one(device->remote, ENGINE_PUT, &item);
+	remote_name_marker(&name, device->log, &id, bytes);
+	error = remote_put_marker(device->remote, &name);
 	return error ? error : remote_segment_new(device->remote, device->log, &id, bytes);
 }
 

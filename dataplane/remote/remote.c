@@ -56,6 +56,14 @@ int remote_call_one(struct remote *remote, enum engine_verb verb, struct engine_
 	return remote_call(remote, &op);
 }
 
+int remote_put_marker(struct remote *remote, const struct engine_name *name)
+{
+	static const uint8_t content[] = "abaft";
+	struct engine_item item = {.name = *name, .data = content, .bytes = sizeof(content) - 1};
+
+	return remote_call_one(remote, ENGINE_PUT, &item);
+}
+
 int remote_list(struct remote *remote, const char *dir, int (*fn)(void *arg, const char *leaf),
 		void *arg)
 {

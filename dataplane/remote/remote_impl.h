@@ -76,6 +76,10 @@ int remote_call_until(struct remote *remote, struct engine_op *op, uint64_t unti
 	__attribute__((warn_unused_result));
 int remote_call_one(struct remote *remote, enum engine_verb verb, struct engine_item *item)
 	__attribute__((warn_unused_result));
+/* Writes an object of which only the name counts: the same bytes by whomever, and however often
+ * (engine.h, N1). */
+int remote_put_marker(struct remote *remote, const struct engine_name *name)
+	__attribute__((warn_unused_result));
 /* All leaves of a directory, page by page. Non-zero of `fn` stops and is returned. */
 int remote_list(struct remote *remote, const char *dir, int (*fn)(void *arg, const char *leaf),
 		void *arg) __attribute__((warn_unused_result));
