@@ -37,6 +37,8 @@
  *     n is, and he never acknowledges it nor what follows. What he has in flight behind n, or made
  *     ahead, lies in segments where nothing of ours will be (F2).
  * F4. So segments ahead of the tail are not taken over, but made (again), once the seal stands.
+ * F5. A mark behind a seal is the end of the seal's segment: it tells where group n goes (F1) also
+ *     to who begins there and has not seen the seal.
  */
 #include "dataplane/log/log.h"
 
@@ -409,14 +411,17 @@ static void complete(struct log *log, const struct logdev_done *done)
 static void pass_group(struct log *log)
 {
 	const struct group *group = group_of(log, ++log->durable);
+	uint64_t end = group->offset + format_blocks_up(group->used);
 
+	if (group->seal && log->dev->fences) /* F5 */
+		end = (uint64_t)group->segment_blocks * ABAFT_LOG_BLOCK_BYTES;
 	log->record_durable = group->record_last;
 	if (log->sync)
 		log->synced = log->durable;
 	log->mark = (struct log_mark){
 		.group = log->durable,
 		.record = group->record_last,
-		.offset = group->offset + format_blocks_up(group->used),
+		.offset = end,
 		.segment = group->segment,
 		.previous_crc = group->crc,
 		.incarnation = log->incarnation,
@@ -562,7 +567,7 @@ static int fence(struct log *log, const struct log_tail *tail)
 {
 	int error = 0;
 
-	if (tail->sealed) {
+	if (tail->sealed || tail->offset >= log->segment.bytes) { /* F5 */
 		log->offset = log->segment.bytes;
 		error = next_segment(log);
 	}
