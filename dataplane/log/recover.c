@@ -81,6 +81,9 @@
 #include "dataplane/log/shelf.h"
 #include "dataplane/log/stream.h"
 
+/* How often a log is listed again that others still write. */
+#define LISTS_MAX 4
+
 struct scan {
 	struct logdev *dev;
 	const struct log_config *config;
@@ -328,13 +331,14 @@ static int accept_all(struct scan *scan, enum format_verdict *verdict)
 	}
 }
 
+/* -EAGAIN: it may only look so. */
 static int corrupt(struct scan *scan, enum format_verdict verdict, const struct group_header *proof,
 		   uint64_t offset)
 {
 	const struct log_tail *tail = scan->tail;
 
 	return refuse(
-		scan, -EBADMSG,
+		scan, scan->dev->fences ? -EAGAIN : -EBADMSG,
 		"corruption in segment %08x at byte %llu: group %llu was durable (group %llu in "
 		"segment %08x at byte %llu says so), but %s; records from %llu on are "
 		"affected; restore the log from a copy",
@@ -544,9 +548,39 @@ static int check_mark(struct scan *scan)
 	return check_first(scan, verdict, &header);
 }
 
-static int run(struct scan *scan)
+/* The end, and that it is one. */
+static int find_end(struct scan *scan)
 {
 	enum format_verdict verdict = FORMAT_NOTHING;
+	int error = accept_all(scan, &verdict);
+
+	if (error)
+		return error;
+	scan->tail->incarnation_max = scan->tail->incarnation;
+	return seek_proofs(scan, verdict);
+}
+
+/*
+ * Where others may still write, what was listed is no picture of one moment: a group may be missing
+ * in it that was durable before another one was written that is there. Listed once more it is
+ * there.
+ */
+static int list_again(struct scan *scan)
+{
+	uint32_t *numbers = malloc(ABAFT_LOG_SEGMENTS_MAX * sizeof(*numbers));
+	int count;
+
+	if (!numbers)
+		return -ENOMEM;
+	close_segment(scan);
+	count = scan->dev->ops->list(scan->dev, numbers, ABAFT_LOG_SEGMENTS_MAX);
+	free(numbers);
+	return count < 0 ? refuse(scan, count, "cannot list its segments: %s", strerror(-count))
+			 : 0;
+}
+
+static int run(struct scan *scan)
+{
 	int error = begin(scan);
 
 	if (!error)
@@ -562,11 +596,14 @@ static int run(struct scan *scan)
 	if (!error && scan->mark)
 		error = check_mark(scan);
 	if (!error)
-		error = accept_all(scan, &verdict);
-	if (error)
-		return error;
-	scan->tail->incarnation_max = scan->tail->incarnation;
-	error = seek_proofs(scan, verdict);
+		error = find_end(scan);
+	for (int i = 0; error == -EAGAIN && i < LISTS_MAX; i++) {
+		error = list_again(scan);
+		if (!error)
+			error = find_end(scan);
+	}
+	if (error == -EAGAIN)
+		error = -EBADMSG;
 	if (!error && scan->tail->incarnation_max == UINT32_MAX)
 		error = refuse(scan, -EBADMSG,
 			       "it says that it was opened 4294967295 times: damaged, or forged");

@@ -55,6 +55,7 @@ struct segments {
 	_Atomic uint64_t recycled;
 	_Atomic int error; /* of the last attempt to make one */
 	atomic_bool stop;
+	bool started; /* before, none is made ahead (log.c, F2) */
 	bool running;
 	sem_t work;
 	pthread_t thread;
@@ -281,7 +282,9 @@ static bool has_spare(const struct segments *segments)
 }
 
 /* I5: gives one back that was kept while there was room; the highest first, and each only when the
- * one before is durable: a crash that undid one removal and kept a later one would leave a gap. */
+ * one before is durable: a crash that undid one removal and kept a later one would leave a gap.
+ * Over a device that fences it stays, as it takes no room there, and its name is needed again: a
+ * removal that was thought to have failed could take it away from under what is written then. */
 static int drop_spare(struct segments *segments)
 {
 	uint64_t bytes = 0;
@@ -290,9 +293,9 @@ static int drop_spare(struct segments *segments)
 	if (!has_spare(segments) || ahead(segments) <= ahead_most(segments, UINT64_MAX))
 		return -EAGAIN;
 	error = bytes_of(segments, segments->end - 1, &bytes);
-	if (!error)
+	if (!error && !segments->dev->fences)
 		error = segments->dev->ops->sync_names(segments->dev);
-	if (!error)
+	if (!error && !segments->dev->fences)
 		error = segments->dev->ops->remove(segments->dev, segments->end - 1);
 	if (error)
 		return error;
@@ -378,6 +381,7 @@ int segments_start(struct segments *segments)
 {
 	int error;
 
+	segments->started = true;
 	if (!segments->dev->threads || segments->plan.closed)
 		return 0;
 	error = pthread_create(&segments->thread, NULL, run, segments);
@@ -395,7 +399,7 @@ int segments_take(struct segments *segments, struct segment *out)
 	while (!segments->running && !error && wanted(segments)) {
 		error = make_one(segments);
 		atomic_store(&segments->error, error);
-		if (segments->dev->threads)
+		if (!segments->started || segments->dev->threads)
 			break;
 	}
 	if (atomic_load_explicit(&segments->made, memory_order_acquire) == taken) {
