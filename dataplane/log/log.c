@@ -37,6 +37,7 @@
  *     n is, and he never acknowledges it nor what follows. What he has in flight behind n, or made
  *     ahead, lies in segments where nothing of ours will be (F2).
  * F4. So segments ahead of the tail are not taken over, but made (again), once the seal stands.
+ *     A closed log gets its seal, too: who wrote it before may still do.
  * F5. A mark behind a seal is the end of the seal's segment: it tells where group n goes (F1) also
  *     to who begins there and has not seen the seal.
  */
@@ -577,7 +578,7 @@ static int fence(struct log *log, const struct log_tail *tail)
 	drain(log);
 	log->dev->incarnation = log->incarnation;
 	log->offset = log->segment.bytes;
-	return log->error;
+	return log->error ? log->error : log->dev->ops->fenced(log->dev, log->segment.number);
 }
 
 static void destroy(struct log *log)
@@ -655,8 +656,11 @@ static int find_segments(struct log *log, const struct log_config *config,
 	int error = segments_create(&log->segments, log->dev, &plan);
 
 	for (uint32_t i = 0; i < tail->segments && !error; i++) {
-		if (log->dev->fences && tail->on_disk[i].number > tail->segment) /* F4 */
+		if (log->dev->fences && tail->on_disk[i].number > tail->segment) { /* F4 */
+			if (config->shelf && tail->claimed)
+				shelf_unclaim(config->shelf, tail->on_disk[i].bytes);
 			continue;
+		}
 		error = segments_found(log->segments, tail->on_disk[i].number,
 				       tail->on_disk[i].bytes, tail->claimed);
 	}
@@ -673,18 +677,20 @@ static int start(struct log *log, const struct log_config *config, const struct 
 	error = find_segments(log, config, tail);
 	if (error)
 		return error;
-	if (config->closed) {
+	if (config->closed && !log->dev->fences) {
 		log->error = -EROFS; /* so that nothing is written, ever */
 		return 0;
 	}
 	error = make_buffers(log);
-	if (!error && config->shelf)
+	if (!error && config->shelf && !config->closed)
 		error = reader_create(&log->reader, log->dev, config->shelf);
 	if (!error)
 		error = next_segment(log);
 	log->offset = tail->offset;
 	if (!error && log->dev->fences)
 		error = fence(log, tail);
+	if (config->closed)
+		log->error = -EROFS; /* that was all */
 	if (!error)
 		error = segments_start(log->segments);
 	return error;

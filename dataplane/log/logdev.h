@@ -71,6 +71,10 @@ struct logdev_ops {
 	/* The file of `from`, which nobody reads any more, becomes segment `to`: its first block is
 	 * zeroed and synced, then it gets its name, durably. The rest keeps its old bytes. */
 	int (*recycle)(struct logdev *dev, uint32_t from, uint32_t to);
+	/* With `fences`, when the first write to segment `number` is durable: 0, or -ESTALE: the
+	 * log is not the one that was listed any more, but one that somebody else has gone on
+	 * with. */
+	int (*fenced)(struct logdev *dev, uint32_t number);
 
 	/* Writing; the owner thread, but for start, which comes before its first call. */
 	int (*start)(struct logdev *dev, uint8_t *const *buffers, uint32_t count, uint32_t bytes);

@@ -52,6 +52,7 @@ struct logdev_engine {
 	struct remote *remote;
 	struct engine_channel *channel;
 	uint32_t log;
+	bool wrote;	      /* something, so no write is the seal of E2 any more */
 	bool announced;	      /* the log stands in the directory of logs */
 	pthread_mutex_t lock; /* of the table of handles */
 	struct remote_segment **handles;
@@ -110,14 +111,15 @@ static int engine_create(struct logdev *dev, uint32_t number, uint64_t bytes)
 	struct remote_segment *old = remote_segment_find(device->remote, device->log, number);
 	int error = announce(device);
 
-	if (!error && old && old->id.incarnation >= id.incarnation)
-		return 0;
-	if (!error && old)
-		error = remote_segment_remove(device->remote, device->log, old);
 	if (error)
 		return error;
+	if (old && old->id.incarnation >= id.incarnation)
+		return 0;
+	/* First: a number must not be missing in between. */
 	remote_name_marker(&name, device->log, &id, bytes);
 	error = remote_put_marker(device->remote, &name);
+	if (!error && old)
+		error = remote_segment_remove(device->remote, device->log, old);
 	return error ? error : remote_segment_new(device->remote, device->log, &id, bytes);
 }
 
@@ -201,6 +203,11 @@ static int engine_remove(struct logdev *dev, uint32_t number)
 	return segment ? remote_segment_remove(device->remote, device->log, segment) : -ENOENT;
 }
 
+static int engine_fenced(struct logdev *dev, uint32_t number)
+{
+	return remote_segments_same(of(dev)->remote, of(dev)->log, number);
+}
+
 static int engine_recycle(struct logdev *dev, uint32_t from, uint32_t to)
 {
 	return -EOPNOTSUPP; /* N1 */
@@ -274,6 +281,23 @@ static void put_first(struct logdev_engine *device, struct remote_write *write)
 	begin(device, &write->op);
 }
 
+/* Before the seal by which the log is opened (E4). */
+static void put_hint(struct logdev_engine *device, struct remote_write *write)
+{
+	write->segment->fenced = true;
+	remote_marker(&write->parts[0]);
+	remote_name_part(&write->parts[0].name, device->log, &write->segment->id, write->block,
+			 REMOTE_FENCE_PART);
+	write->op = (struct engine_op){
+		.verb = ENGINE_PUT,
+		.count = 1,
+		.items = write->parts,
+		.until_us = ENGINE_FOREVER,
+		.tag = (uint64_t)(write - device->write),
+	};
+	begin(device, &write->op);
+}
+
 /* The parts behind the first: `bytes` bytes of the group from `from` on. */
 static void put_parts(struct logdev_engine *device, struct remote_write *write, const uint8_t *from,
 		      uint32_t bytes)
@@ -320,8 +344,11 @@ static void engine_write(struct logdev *dev, const struct logdev_write *wanted)
 	memcpy(write->first + REMOTE_WRITER_BYTES, group, first);
 	if (bytes > first)
 		put_parts(device, write, group + first, bytes - first);
+	else if (!device->wrote && header->flags & LOG_FLAG_SEAL)
+		put_hint(device, write);
 	else
 		put_first(device, write);
+	device->wrote = true;
 }
 
 static int engine_start_reads(struct logdev *dev, uint8_t *const *buffers, uint32_t count,
@@ -487,6 +514,7 @@ static const struct logdev_ops ops = {
 	.sync_names = engine_sync_names,
 	.remove = engine_remove,
 	.recycle = engine_recycle,
+	.fenced = engine_fenced,
 	.start = engine_start,
 	.attach = engine_attach,
 	.write = engine_write,

@@ -56,11 +56,19 @@ int remote_call_one(struct remote *remote, enum engine_verb verb, struct engine_
 	return remote_call(remote, &op);
 }
 
-int remote_put_marker(struct remote *remote, const struct engine_name *name)
+void remote_marker(struct engine_item *item)
 {
 	static const uint8_t content[] = "abaft";
-	struct engine_item item = {.name = *name, .data = content, .bytes = sizeof(content) - 1};
 
+	*item = (struct engine_item){.data = content, .bytes = sizeof(content) - 1};
+}
+
+int remote_put_marker(struct remote *remote, const struct engine_name *name)
+{
+	struct engine_item item;
+
+	remote_marker(&item);
+	item.name = *name;
 	return remote_call_one(remote, ENGINE_PUT, &item);
 }
 

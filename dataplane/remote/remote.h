@@ -13,9 +13,11 @@
  *	node              id                       identity: format, node id, part size
  *	logs              LLL                      log L may be there
  *	log-LLL           SSSSSSSS-IIIIIIII-BBBBBBBBBB  segment S of log L is there, made by
- *	                                           incarnation I of the log, B bytes long
+ *	                                           incarnation I of the log, B bytes long; B = 0:
+ *	                                           it is being removed
  *	log-LLL-SSSSSSSS-IIIIIIII  OOOOOOOO        group at block O of it (first part)
- *	log-LLL-SSSSSSSS-IIIIIIII  OOOOOOOO-PPPP   its part P, from 1 up
+ *	log-LLL-SSSSSSSS-IIIIIIII  OOOOOOOO-PPPP   its part P, from 1 up; P = ffff: it may be a
+ *	                                           seal by which somebody opened the log
  *	checkpoints       NNNNNNNN-AAAAAAAA-BBBBBBBBBB   checkpoint N is whole: try A, B bytes
  *	checkpoint-NNNNNNNN  AAAAAAAA-CCCCCCCC     its piece C
  *
@@ -30,6 +32,14 @@
  * E3. A segment is named by its number and by the incarnation that the seal before it was of. Of
  *     several of one number that of the highest incarnation counts; the others are what a writer
  *     that was shut out had made ahead, and are removed.
+ * E4. What was sent may land at any time, so the seal of E2 has to stay where it is for ever: also
+ *     when its segment goes. A start leaves two objects of each log behind, of a hundred bytes.
+ * E5. That a segment goes is written before anything of it is removed, and stays until its marker
+ *     has gone.
+ * E6. Who opens a log looks, when his seal stands, whether the log is still the one that he
+ *     recovered. While he did others may have written and even cleaned so much that the seal's
+ *     place was free again. Then something is there behind it that was not, or the segment that it
+ *     stands in has gone, or is about to (E5).
  */
 #ifndef ABAFT_REMOTE_REMOTE_H
 #define ABAFT_REMOTE_REMOTE_H

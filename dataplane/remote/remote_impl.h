@@ -15,6 +15,8 @@
 /* Parts are at least so long, or a group would have too many. */
 #define REMOTE_PART_BYTES_MIN (64u << 10)
 #define REMOTE_PARTS_MAX      (ABAFT_LOG_GROUP_BYTES_MAX / REMOTE_PART_BYTES_MIN + 2)
+/* In the place of a part's number: no part, but E4's hint. */
+#define REMOTE_FENCE_PART     0xffffu
 #define REMOTE_PIECE_BYTES    (1u << 20) /* of a checkpoint, at most */
 
 /* A segment: its number, and the incarnation that made it (E3). */
@@ -32,6 +34,8 @@ struct remote_segment {
 	uint64_t bytes;
 	struct remote_id id;
 	bool listed; /* `starts` is true */
+	bool own;    /* made here: nobody else knows it */
+	bool fenced; /* E4's hint may be in it */
 	_Atomic uint64_t starts[];
 };
 
@@ -76,8 +80,9 @@ int remote_call_until(struct remote *remote, struct engine_op *op, uint64_t unti
 	__attribute__((warn_unused_result));
 int remote_call_one(struct remote *remote, enum engine_verb verb, struct engine_item *item)
 	__attribute__((warn_unused_result));
-/* Writes an object of which only the name counts: the same bytes by whomever, and however often
- * (engine.h, N1). */
+/* An object of which only the name counts: the same bytes by whomever, and however often (engine.h,
+ * N1). */
+void remote_marker(struct engine_item *item);
 int remote_put_marker(struct remote *remote, const struct engine_name *name)
 	__attribute__((warn_unused_result));
 /* All leaves of a directory, page by page. Non-zero of `fn` stops and is returned. */
@@ -88,14 +93,19 @@ int remote_clear(struct remote *remote, const char *dir, bool (*match)(void *arg
 		 void *arg) __attribute__((warn_unused_result));
 
 /* Segments; any thread, but who calls knows that nobody removes the one that he asks for. */
-/* Lists the log's markers and all its segments: those that are there are known from then on, and
- * those that do not count (E3) are removed. */
+/* Lists the log's markers and all its segments that others made: those that are there are known
+ * from then on, and those that do not count (E3) are removed. What was known stays. */
 int remote_segments_load(struct remote *remote, uint32_t log) __attribute__((warn_unused_result));
 /* One that was just made: nothing is in it. 0 or -ENOMEM. */
 int remote_segment_new(struct remote *remote, uint32_t log, const struct remote_id *id,
 		       uint64_t bytes) __attribute__((warn_unused_result));
-/* Removes its objects, then the marker, then it is forgotten. */
+/* Says so (E5), removes its objects, then the marker, then it is forgotten. If this fails, nobody
+ * may write to it any more. */
 int remote_segment_remove(struct remote *remote, uint32_t log, struct remote_segment *segment)
+	__attribute__((warn_unused_result));
+/* E6: the seal stands in segment `number`. 0, -ESTALE: others have written behind it, or removed
+ * that segment, since it was listed; or as engine.h says. */
+int remote_segments_same(struct remote *remote, uint32_t log, uint32_t number)
 	__attribute__((warn_unused_result));
 struct remote_segment *remote_segment_find(struct remote *remote, uint32_t log, uint32_t number);
 void remote_segment_set(struct remote_segment *segment, uint32_t block);

@@ -6,14 +6,18 @@
  * in the group has it from whoever saw it durable, and loads with acquire.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/log/format.h"
 #include "dataplane/remote/remote_impl.h"
 
 /* Segments that are listed at a time, and leaves of one page of each. */
 #define LISTS	    16
 #define LIST_LEAVES 1024
+/* A segment ends with its seal. Those of who was late (E6) may stand before it. */
+#define FENCES_MAX  64
 
 static uint32_t blocks_of(uint64_t bytes)
 {
@@ -58,7 +62,7 @@ int remote_segment_new(struct remote *remote, uint32_t log, const struct remote_
 
 	if (!segment)
 		return -ENOMEM;
-	segment->listed = true;
+	segment->listed = segment->own = true;
 	return 0;
 }
 
@@ -76,26 +80,94 @@ static void forget(struct remote *remote, uint32_t log, struct remote_segment *s
 	free(segment);
 }
 
-/* The marker goes last: while it is there, somebody will remove the rest. */
-static int remove_objects(struct remote *remote, uint32_t log, const struct remote_id *id,
-			  uint64_t bytes)
+/* Blocks with seals that shut others out (E4). */
+struct fences {
+	struct remote *remote;
+	const char *dir;
+	uint32_t count;
+	uint32_t block[FENCES_MAX];
+};
+
+/* Who was refused has left the hint at a group of others. */
+static int note_fence(void *arg, const char *leaf)
 {
-	struct engine_item marker = {.bytes = 0};
+	uint8_t bytes[REMOTE_WRITER_BYTES + LOG_GROUP_HEADER_BYTES + 1];
+	struct engine_item item = {.to = bytes, .bytes = sizeof(bytes)};
+	struct fences *fences = arg;
+	uint32_t block, part;
+	int error;
+
+	if (!remote_parse_part(leaf, &block, &part) || part != REMOTE_FENCE_PART)
+		return 0;
+	snprintf(item.name.dir, sizeof(item.name.dir), "%s", fences->dir);
+	snprintf(item.name.leaf, sizeof(item.name.leaf), "%08x", block);
+	error = remote_call_one(fences->remote, ENGINE_GET, &item);
+	if (error || item.got == sizeof(bytes))
+		return error == -ENOENT ? 0 : error;
+	if (fences->count == FENCES_MAX)
+		return -E2BIG;
+	fences->block[fences->count++] = block;
+	return 0;
+}
+
+static bool is_no_fence(void *arg, const char *leaf)
+{
+	const struct fences *fences = arg;
+	uint32_t block, part;
+
+	if (!remote_parse_part(leaf, &block, &part) || (part != 0 && part != REMOTE_FENCE_PART))
+		return true;
+	for (uint32_t i = 0; i < fences->count; i++)
+		if (fences->block[i] == block)
+			return false;
+	return true;
+}
+
+static int remove_groups(struct remote *remote, uint32_t log, const struct remote_id *id,
+			 bool fenced)
+{
+	struct engine_name name;
+	struct fences fences = {.remote = remote, .dir = name.dir};
+	int error = 0;
+
+	remote_name_part(&name, log, id, 0, 0);
+	if (fenced)
+		error = remote_list(remote, name.dir, note_fence, &fences);
+	return error ? error : remote_clear(remote, name.dir, is_no_fence, &fences);
+}
+
+static int remove_marker(struct remote *remote, uint32_t log, const struct remote_id *id,
+			 uint64_t bytes)
+{
+	struct engine_item item = {.bytes = 0};
+
+	remote_name_marker(&item.name, log, id, bytes);
+	return remote_call_one(remote, ENGINE_DELETE, &item);
+}
+
+/* One that does not count (E3): nobody asks whether it is there. */
+static int remove_stale(struct remote *remote, uint32_t log, const struct remote_id *id,
+			uint64_t bytes)
+{
+	int error = remove_groups(remote, log, id, true);
+
+	return error ? error : remove_marker(remote, log, id, bytes);
+}
+
+/* The marker goes behind the groups: while it is there, somebody will remove the rest. */
+int remote_segment_remove(struct remote *remote, uint32_t log, struct remote_segment *segment)
+{
 	struct engine_name name;
 	int error;
 
-	remote_name_part(&name, log, id, 0, 0);
-	error = remote_clear(remote, name.dir, NULL, NULL);
-	if (error)
-		return error;
-	remote_name_marker(&marker.name, log, id, bytes);
-	return remote_call_one(remote, ENGINE_DELETE, &marker);
-}
-
-int remote_segment_remove(struct remote *remote, uint32_t log, struct remote_segment *segment)
-{
-	int error = remove_objects(remote, log, &segment->id, segment->bytes);
-
+	remote_name_marker(&name, log, &segment->id, 0);
+	error = remote_put_marker(remote, &name); /* E5 */
+	if (!error)
+		error = remove_groups(remote, log, &segment->id, segment->fenced);
+	if (!error)
+		error = remove_marker(remote, log, &segment->id, segment->bytes);
+	if (!error)
+		error = remove_marker(remote, log, &segment->id, 0);
 	if (!error)
 		forget(remote, log, segment);
 	return error;
@@ -252,30 +324,64 @@ struct loading {
 	struct engine_op op[LISTS];
 	char (*leaves)[ENGINE_LEAF_BYTES];
 	uint32_t open;
+	bool gone; /* the last one that was seen says that it is going: */
+	struct remote_id gone_id;
 };
+
+/* Of one whose removal was begun (E5) only that is left to tell. */
+static int end_gone(struct loading *loading)
+{
+	if (!loading->gone)
+		return 0;
+	loading->gone = false;
+	return remove_marker(loading->remote, loading->log, &loading->gone_id, 0);
+}
+
+static bool same_id(const struct remote_id *a, const struct remote_id *b)
+{
+	return a->number == b->number && a->incarnation == b->incarnation;
+}
+
+static int note_segment(struct loading *loading, const struct remote_id *id, uint64_t bytes)
+{
+	struct remote *remote = loading->remote;
+	struct remote_segment *known = remote_segment_find(remote, loading->log, id->number);
+
+	if (known && same_id(&known->id, id))
+		return 0;
+	if (known && known->id.incarnation > id->incarnation) /* E3 */
+		return remove_stale(remote, loading->log, id, bytes);
+	if (known) {
+		int error = remove_stale(remote, loading->log, &known->id, known->bytes);
+
+		if (error)
+			return error;
+		forget(remote, loading->log, known);
+	}
+	return add(remote, loading->log, id, bytes) ? 0 : -ENOMEM;
+}
 
 static int note_marker(void *arg, const char *leaf)
 {
 	struct loading *loading = arg;
-	struct remote_segment *known;
 	struct remote_id id;
 	uint64_t bytes;
+	int error;
 
-	if (!remote_parse_marker(leaf, &id, &bytes) || bytes == 0 ||
-	    bytes % ABAFT_LOG_BLOCK_BYTES != 0 || bytes > ABAFT_LOG_SEGMENT_BYTES_MAX)
+	if (!remote_parse_marker(leaf, &id, &bytes) || bytes % ABAFT_LOG_BLOCK_BYTES != 0 ||
+	    bytes > ABAFT_LOG_SEGMENT_BYTES_MAX)
 		return -EBADMSG;
-	known = remote_segment_find(loading->remote, loading->log, id.number);
-	if (known && known->id.incarnation == id.incarnation)
-		return 0;
-	if (known && known->id.incarnation > id.incarnation) /* E3 */
-		return remove_objects(loading->remote, loading->log, &id, bytes);
-	if (known) {
-		int error = remote_segment_remove(loading->remote, loading->log, known);
-
-		if (error)
-			return error;
-	}
-	return add(loading->remote, loading->log, &id, bytes) ? 0 : -ENOMEM;
+	/* It is removed once more when it is cleaned again. */
+	if (loading->gone && same_id(&id, &loading->gone_id))
+		loading->gone = false;
+	error = end_gone(loading);
+	if (error)
+		return error;
+	if (bytes > 0)
+		return note_segment(loading, &id, bytes);
+	loading->gone = true;
+	loading->gone_id = id;
+	return 0;
 }
 
 static int note_group(struct remote_segment *segment, const char *leaf)
@@ -286,6 +392,7 @@ static int note_group(struct remote_segment *segment, const char *leaf)
 		return -EBADMSG;
 	if (part == 0)
 		remote_segment_set(segment, block);
+	segment->fenced |= part == REMOTE_FENCE_PART;
 	return 0;
 }
 
@@ -389,10 +496,15 @@ int remote_segments_load(struct remote *remote, uint32_t log)
 		return error;
 	loading->remote = remote;
 	loading->log = log;
+	/* Others may have written since. */
+	for (struct remote_segment *s = remote->log[log].segments; s; s = s->next)
+		s->listed = s->own;
 	loading->leaves = calloc((size_t)LISTS * LIST_LEAVES, sizeof(*loading->leaves));
 	remote_name_marker(&name, log, &any, 0);
 	if (loading->leaves)
 		error = remote_list(remote, name.dir, note_marker, loading);
+	if (!error)
+		error = end_gone(loading);
 	if (!error && next_unlisted(remote->log[log].segments)) {
 		error = engine_channel_open(remote->engine, &loading->channel);
 		if (!error)
@@ -402,5 +514,68 @@ int remote_segments_load(struct remote *remote, uint32_t log)
 		engine_channel_close(loading->channel);
 	free(loading->leaves);
 	free(loading);
+	return error;
+}
+
+/* Whether a log is as it was listed, but for what stands in segment `in` and before. */
+struct looking {
+	struct remote *remote;
+	uint32_t log;
+	const struct remote_segment *in;
+	const struct remote_segment *at;
+	bool seen;
+};
+
+static int look_at_marker(void *arg, const char *leaf)
+{
+	struct looking *looking = arg;
+	const struct remote_segment *known;
+	struct remote_id id;
+	uint64_t bytes;
+
+	if (!remote_parse_marker(leaf, &id, &bytes))
+		return -EBADMSG;
+	if (same_id(&id, &looking->in->id)) {
+		looking->seen = bytes > 0;
+		return bytes > 0 ? 0 : -ESTALE;
+	}
+	if (id.number < looking->in->id.number || bytes == 0)
+		return 0;
+	known = remote_segment_find(looking->remote, looking->log, id.number);
+	return known && id.incarnation <= known->id.incarnation ? 0 : -ESTALE;
+}
+
+static int look_at_group(void *arg, const char *leaf)
+{
+	const struct looking *looking = arg;
+	uint32_t block, part, start;
+
+	if (!remote_parse_part(leaf, &block, &part) || block >= blocks_of(looking->at->bytes))
+		return -EBADMSG;
+	if (part == 0 && (!remote_segment_start(looking->at, block, &start) || start != block))
+		return -ESTALE;
+	return 0;
+}
+
+int remote_segments_same(struct remote *remote, uint32_t log, uint32_t number)
+{
+	struct looking looking = {.remote = remote, .log = log};
+	struct engine_name name;
+	int error;
+
+	looking.in = remote_segment_find(remote, log, number);
+	if (!looking.in)
+		return -ENOENT;
+	remote_name_marker(&name, log, &looking.in->id, 0);
+	error = remote_list(remote, name.dir, look_at_marker, &looking);
+	if (!error && !looking.seen)
+		error = -ESTALE;
+	for (looking.at = remote->log[log].segments; looking.at && !error;
+	     looking.at = looking.at->next) {
+		if (looking.at->id.number <= number)
+			continue;
+		remote_name_part(&name, log, &looking.at->id, 0, 0);
+		error = remote_list(remote, name.dir, look_at_group, &looking);
+	}
 	return error;
 }
