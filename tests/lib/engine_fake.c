@@ -156,6 +156,8 @@ static struct flight *take_off(struct engine *engine, struct engine_op *op, uint
 	flight->item = item;
 	flight->verb = op->verb;
 	flight->due = soon(store);
+	if (op->verb == ENGINE_LIST)
+		flight->due += roll(store, store->faults.list_delay + 1);
 	flight->until = op->until_us == ENGINE_FOREVER ? UINT64_MAX : store->clock + CALL_TICKS;
 	if (it)
 		flight->name = it->name;
@@ -199,7 +201,8 @@ static int land_put(struct fake_store *store, const struct flight *flight)
 			flight->name.leaf);
 		abort();
 	}
-	if (flight->verb == ENGINE_PUT_NEW && one_of(store, store->faults.forgets)) {
+	if (flight->verb == ENGINE_PUT_NEW && strncmp(flight->name.dir, "log-", 4) == 0 &&
+	    one_of(store, store->faults.forgets)) {
 		store->fired.forgotten++;
 		return 0;
 	}
@@ -272,7 +275,7 @@ static bool land(struct fake_store *store, struct flight *flight)
 		break;
 	case ENGINE_LIST:
 		if (!land_list(store, flight)) {
-			flight->due = soon(store) + 1;
+			flight->due = soon(store) + 1 + roll(store, store->faults.list_delay + 1);
 			return false;
 		}
 		break;

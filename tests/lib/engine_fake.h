@@ -31,8 +31,9 @@ struct engine *fake_engine_open(struct fake_store *store);
 
 /* Of so many one (0: none). Change at any time. */
 struct fake_faults {
-	uint32_t delay;	   /* ticks, at most, of a request and of its answer; 0: at once */
-	uint32_t lost_put; /* requests or answers, each is tried again */
+	uint32_t delay;	     /* ticks, at most, of a request and of its answer; 0: at once */
+	uint32_t list_delay; /* ticks more, of each piece of a list */
+	uint32_t lost_put;   /* requests or answers, each is tried again */
 	uint32_t lost_other;
 	uint32_t late;	     /* of lost requests, and of those of processes that ended */
 	uint32_t late_ticks; /* so much later, at most */
