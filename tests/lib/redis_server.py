@@ -21,12 +21,14 @@ from node import _die_with_parent, _undo, freeze
 
 START_S = 20
 CLI_S = 30
+# One program, which looks at its name. The package redis-server, a link to it, starts a server.
+PROGRAM = 'redis-check-rdb'
 HERE = '127.0.0.1'
 
 
 def missing():
     """Why there can be no Redis here, in words, or None."""
-    for program in ('redis-server', 'redis-cli', 'openssl'):
+    for program in (PROGRAM, 'redis-cli', 'openssl'):
         if shutil.which(program) is None:
             return f'needs {program}; run tools/setup'
     return None
@@ -148,8 +150,10 @@ class Server:
 
     def start(self):
         with open(f'{self.dir}/log', 'ab') as log:
-            self.process = subprocess.Popen(['redis-server'] + self.options, stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+            self.process = subprocess.Popen(['redis-server'] + self.options,
+                                            executable=shutil.which(PROGRAM), stdout=log,
+                                            stderr=log, stdin=subprocess.DEVNULL,
+                                            preexec_fn=_die_with_parent)
         wait(self._ready, START_S, f'redis-server: {self.said()[-500:]}')
         return self
 

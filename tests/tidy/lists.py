@@ -28,7 +28,7 @@ PACKAGE_OF = {
     'zlib': 'zlib1g-dev', 'libsystemd': 'libsystemd-dev', 'threads': 'gcc',
     'ncurses': 'libncurses-dev', 'libmicrohttpd': 'libmicrohttpd-dev',
     'hiredis': 'libhiredis-dev', 'libcurl': 'libcurl4-openssl-dev', 'openssl': 'libssl-dev',
-    'expat': 'libexpat1-dev', 'redis-server': 'redis-server',
+    'expat': 'libexpat1-dev',
     'bpftool': 'bpftool', 'clang-14': 'clang-14', 'clang': 'clang-14', 'llvm-strip-14': 'llvm-14',
     'python3': 'python3', 'bash': None, 'sh': None,
 }
