@@ -114,6 +114,8 @@ static int behind_start(struct logdev *dev, uint8_t *const *buffers, uint32_t co
 		return error;
 	memcpy(device->buffer, buffers, count * sizeof(*buffers));
 	device->near->incarnation = dev->incarnation;
+	atomic_store(&device->behind->remote->log[device->shipper->log].incarnation,
+		     dev->incarnation);
 	error = shipper_start(device->shipper);
 	return error ? error : shipper_catch_up(device->shipper, device->node_id);
 }

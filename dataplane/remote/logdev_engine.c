@@ -205,7 +205,12 @@ static int engine_remove(struct logdev *dev, uint32_t number)
 
 static int engine_fenced(struct logdev *dev, uint32_t number)
 {
-	return remote_segments_same(of(dev)->remote, of(dev)->log, number);
+	struct logdev_engine *device = of(dev);
+	int error = remote_segments_same(device->remote, device->log, number);
+
+	if (!error)
+		atomic_store(&device->remote->log[device->log].incarnation, dev->incarnation);
+	return error;
 }
 
 static int engine_recycle(struct logdev *dev, uint32_t from, uint32_t to)

@@ -18,8 +18,9 @@
  *	log-LLL-SSSSSSSS-IIIIIIII  OOOOOOOO        group at block O of it (first part)
  *	log-LLL-SSSSSSSS-IIIIIIII  OOOOOOOO-PPPP   its part P, from 1 up; P = ffff: it may be a
  *	                                           seal by which somebody opened the log
- *	checkpoints       NNNNNNNN-AAAAAAAA-BBBBBBBBBB   checkpoint N is whole: try A, B bytes
- *	checkpoint-NNNNNNNN  AAAAAAAA-CCCCCCCC     its piece C
+ *	checkpoints       NNNNNNNN-IIIIIIII-BBBBBBBBBB   checkpoint N is whole, B bytes long; made
+ *	                                           by incarnation I of the kept log
+ *	checkpoint-NNNNNNNN  IIIIIIII-CCCCCCCC     its piece C
  *
  * All numbers are in hexadecimal, with leading zeros, but L, which is decimal as in a directory.
  * So the names of a log sort by time, and users' keys never become part of a name.

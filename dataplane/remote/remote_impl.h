@@ -44,6 +44,8 @@ struct remote_segment {
 struct remote_log {
 	pthread_mutex_t lock;
 	struct remote_segment *segments;
+	/* As which it was opened here; 0: it was not. */
+	_Atomic uint32_t incarnation;
 };
 
 struct remote {
@@ -67,11 +69,13 @@ bool remote_parse_marker(const char *leaf, struct remote_id *id, uint64_t *bytes
 void remote_name_part(struct engine_name *name, uint32_t log, const struct remote_id *id,
 		      uint32_t block, uint32_t part);
 bool remote_parse_part(const char *leaf, uint32_t *block, uint32_t *part);
-void remote_name_checkpoint(struct engine_name *name, uint32_t number, uint32_t attempt,
+void remote_name_checkpoint(struct engine_name *name, uint32_t number, uint32_t incarnation,
 			    uint64_t bytes);
-bool remote_parse_checkpoint(const char *leaf, uint32_t *number, uint32_t *attempt,
+bool remote_parse_checkpoint(const char *leaf, uint32_t *number, uint32_t *incarnation,
 			     uint64_t *bytes);
-void remote_name_piece(struct engine_name *name, uint32_t number, uint32_t attempt, uint32_t piece);
+void remote_name_piece(struct engine_name *name, uint32_t number, uint32_t incarnation,
+		       uint32_t piece);
+bool remote_parse_piece(const char *leaf, uint32_t *incarnation, uint32_t *piece);
 
 /* Calls that wait; any thread. */
 uint64_t remote_now_us(void);

@@ -71,25 +71,38 @@ bool remote_parse_part(const char *leaf, uint32_t *block, uint32_t *part)
 	return strcmp(leaf, again.leaf) == 0;
 }
 
-void remote_name_checkpoint(struct engine_name *name, uint32_t number, uint32_t attempt,
+void remote_name_checkpoint(struct engine_name *name, uint32_t number, uint32_t incarnation,
 			    uint64_t bytes)
 {
 	snprintf(name->dir, sizeof(name->dir), "checkpoints");
-	snprintf(name->leaf, sizeof(name->leaf), "%08x-%08x-%010" PRIx64, number, attempt, bytes);
+	snprintf(name->leaf, sizeof(name->leaf), "%08x-%08x-%010" PRIx64, number, incarnation,
+		 bytes);
 }
 
-bool remote_parse_checkpoint(const char *leaf, uint32_t *number, uint32_t *attempt, uint64_t *bytes)
+bool remote_parse_checkpoint(const char *leaf, uint32_t *number, uint32_t *incarnation,
+			     uint64_t *bytes)
 {
 	struct engine_name again;
 
-	if (sscanf(leaf, "%8x-%8x-%10" SCNx64, number, attempt, bytes) != 3)
+	if (sscanf(leaf, "%8x-%8x-%10" SCNx64, number, incarnation, bytes) != 3)
 		return false;
-	remote_name_checkpoint(&again, *number, *attempt, *bytes);
+	remote_name_checkpoint(&again, *number, *incarnation, *bytes);
 	return strcmp(leaf, again.leaf) == 0;
 }
 
-void remote_name_piece(struct engine_name *name, uint32_t number, uint32_t attempt, uint32_t piece)
+void remote_name_piece(struct engine_name *name, uint32_t number, uint32_t incarnation,
+		       uint32_t piece)
 {
 	snprintf(name->dir, sizeof(name->dir), "checkpoint-%08x", number);
-	snprintf(name->leaf, sizeof(name->leaf), "%08x-%08x", attempt, piece);
+	snprintf(name->leaf, sizeof(name->leaf), "%08x-%08x", incarnation, piece);
+}
+
+bool remote_parse_piece(const char *leaf, uint32_t *incarnation, uint32_t *piece)
+{
+	struct engine_name again;
+
+	if (sscanf(leaf, "%8x-%8x", incarnation, piece) != 2)
+		return false;
+	remote_name_piece(&again, 0, *incarnation, *piece);
+	return strcmp(leaf, again.leaf) == 0;
 }

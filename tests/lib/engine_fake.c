@@ -44,6 +44,7 @@ struct engine {
 	struct engine *next;
 	struct engine_caps caps;
 	struct engine_channel *channels;
+	uint64_t held_until;
 	bool dead;
 };
 
@@ -373,12 +374,14 @@ static void step(struct fake_store *store, struct flight *flight)
 
 static struct flight *next_due(struct fake_store *store)
 {
-	bool out = store->clock < store->outage_until;
+	for (struct flight *flight = store->flights; flight; flight = flight->next) {
+		bool out = store->clock < store->outage_until ||
+			   (flight->engine && store->clock < flight->engine->held_until);
 
-	for (struct flight *flight = store->flights; flight; flight = flight->next)
 		if (flight->due <= store->clock &&
 		    (!out || (flight->op && flight->until <= store->clock)))
 			return flight;
+	}
 	return NULL;
 }
 
@@ -642,6 +645,11 @@ const struct fake_fired *fake_fired(const struct fake_store *store)
 void fake_store_outage(struct fake_store *store, uint64_t ticks)
 {
 	store->outage_until = store->clock + ticks;
+}
+
+void fake_engine_hold(struct engine *engine, uint64_t ticks)
+{
+	engine->held_until = engine->store->clock + ticks;
 }
 
 void fake_store_fail(struct fake_store *store, enum engine_verb verb, int error)

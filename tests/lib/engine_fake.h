@@ -47,6 +47,8 @@ struct fake_faults *fake_faults(struct fake_store *store);
 /* Nothing lands, and no answer comes, for so many ticks. Operations with an end in time whose time
  * comes meanwhile end with -ETIMEDOUT. */
 void fake_store_outage(struct fake_store *store, uint64_t ticks);
+/* The same for one process. */
+void fake_engine_hold(struct engine *engine, uint64_t ticks);
 /* Each operation of this verb that begins from now on ends with `error` and does nothing; 0: none
  * does. */
 void fake_store_fail(struct fake_store *store, enum engine_verb verb, int error);

@@ -139,6 +139,10 @@ static void step(struct sim *sim)
 	struct remote_node *node = &sim->node[i];
 
 	switch (roll(sim, 40)) {
+	case 8: /* only this one does not reach it */
+		if (node->up && one_of(sim, 6))
+			fake_engine_hold(node->engine, roll(sim, 3000));
+		return;
 	case 7:
 		fake_store_fail(sim->bed.store, ENGINE_GET, one_of(sim, 4) ? -EACCES : 0);
 		return;

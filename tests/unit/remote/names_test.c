@@ -100,6 +100,20 @@ static void checkpoint_names(void **state)
 		assert_int_equal(found_attempt, attempt);
 		assert_int_equal(found_bytes, bytes);
 	}
+}
+
+static void piece_names(void **state)
+{
+	struct engine_name name;
+
+	for (int i = 0; i < 20000; i++) {
+		uint32_t incarnation = any(), piece = any(), found_incarnation, found_piece;
+
+		remote_name_piece(&name, any(), incarnation, piece);
+		assert_true(remote_parse_piece(name.leaf, &found_incarnation, &found_piece));
+		assert_int_equal(found_incarnation, incarnation);
+		assert_int_equal(found_piece, piece);
+	}
 	remote_name_piece(&name, 5, 0xfe, 0x11);
 	assert_string_equal(name.dir, "checkpoint-00000005");
 	assert_string_equal(name.leaf, "000000fe-00000011");
@@ -216,9 +230,12 @@ static void near_misses_of_parts(void **state)
 					  "00000001-0001-"};
 	uint32_t block, part;
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (remote_parse_part(bad[i], &block, &part))
 			fail_msg("taken: \"%s\"", bad[i]);
+		if (remote_parse_piece(bad[i], &block, &part))
+			fail_msg("taken: \"%s\"", bad[i]);
+	}
 }
 
 /* Each name with one byte changed, gone or added is another name or none. */
@@ -261,6 +278,7 @@ int main(void)
 		cmocka_unit_test(marker_names),
 		cmocka_unit_test(part_names),
 		cmocka_unit_test(checkpoint_names),
+		cmocka_unit_test(piece_names),
 		cmocka_unit_test(names_sort_as_numbers),
 		cmocka_unit_test(names_are_distinct),
 		cmocka_unit_test(near_misses_of_logs),
