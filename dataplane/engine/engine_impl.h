@@ -65,7 +65,9 @@ struct engine {
 	struct queue queue;
 	uint64_t random;
 	uint32_t begun; /* what the driver has */
-	uint64_t kicks; /* of wake_fd, not read yet */
+	uint32_t begun_before;
+	uint64_t worked_us; /* when something happened last */
+	uint64_t kicks;	    /* of wake_fd, not read yet */
 	struct comparison comparisons[COMPARISONS_MAX];
 	uint64_t cancel_us; /* of engine_close() */
 

@@ -20,6 +20,9 @@
 
 /* Else poll() comes back 50 us late. */
 #define TIMER_SLACK_NS 1000
+/* While something is under way, look again at once for so long: a storage next door answers in this
+ * time, and to fall asleep and be woken costs as much again. */
+#define SPIN_US	       50
 
 /* Takes all that channels have begun. True: there was something. */
 static bool admit_all(struct engine *engine)
@@ -107,10 +110,25 @@ static void take_kicks(struct engine *engine)
 		engine->kicks -= count;
 }
 
-static void run_driver(struct engine *engine, bool closing)
+/* Something is under way, and not long ago something happened. */
+static bool spins(struct engine *engine, bool worked)
+{
+	uint64_t now_us = engine_now_us();
+
+	if (worked || engine->begun != engine->begun_before)
+		engine->worked_us = now_us;
+	engine->begun_before = engine->begun;
+	return engine->begun > 0 && now_us - engine->worked_us < SPIN_US;
+}
+
+static void run_driver(struct engine *engine, bool closing, bool worked)
 {
 	int ms = sleep_ms(engine, closing);
 
+	if (spins(engine, worked)) { /* who kicks need not, as it is not sleeping */
+		engine->driver->ops->run(engine->driver, engine->wake_fd, 0);
+		return;
+	}
 	__atomic_store_n(&engine->sleeping, 1, __ATOMIC_SEQ_CST);
 	ck_pr_fence_memory(); /* I2: sleeping before the rings */
 	if (ms != 0 && (anything_begun(engine) || is_closing(engine) != closing))
@@ -161,16 +179,16 @@ static void cancel_all(struct engine *engine)
 static void *service(void *arg)
 {
 	struct engine *engine = arg;
-	bool closing;
+	bool closing, worked;
 
 	(void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	do {
 		closing = is_closing(engine);
-		admit_all(engine);
+		worked = admit_all(engine);
 		if (closing && is_over(engine))
 			break;
 		begin_all(engine);
-		run_driver(engine, closing);
+		run_driver(engine, closing, worked);
 	} while (true);
 	cancel_all(engine);
 	return NULL;
