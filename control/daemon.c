@@ -605,8 +605,9 @@ static void say_ready(struct daemon *d, const struct faults_seen *seen)
 						 : "the commit log failed";
 	else if (seen->engine.failing_us >= FAULTS_ENGINE_US && !seen->engine.behind)
 		why = text;
-	snprintf(text, sizeof(text), "the storage engine does not answer since %.0f s: %s",
-		 (double)seen->engine.failing_us / 1e6, seen->engine.why);
+	snprintf(text, sizeof(text), "the storage engine %s since %.0f s: %s",
+		 faults_engine_does(seen->engine.error), (double)seen->engine.failing_us / 1e6,
+		 seen->engine.why);
 	metrics_ready(d->metrics, why);
 }
 

@@ -247,6 +247,7 @@ void devices_look(struct devices *devices, uint64_t mono_us, struct faults_engin
 	out->url = devices->config->engine;
 	out->lost = devices->lost;
 	out->failing_us = health.failing_us;
+	out->error = health.error;
 	snprintf(out->why, sizeof(out->why), "%s", health.why);
 	if (devices->behind == NULL)
 		return;

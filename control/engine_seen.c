@@ -85,12 +85,15 @@ int engine_seen_check(const struct engine_seen *seen, const struct config *confi
 		return 0;
 	snprintf(why, ENGINE_SEEN_WHY_BYTES,
 		 "%.160s has lost what it had acknowledged: %s, as %.160s says; restore its "
-		 "objects, or remove that file to begin with %s",
+		 "objects, or remove that file%s",
 		 config->engine,
 		 seen->id_bytes == 0
 			 ? "nothing is there, but this node's commits were"
 			 : "another node's commits are there in the place of this one's",
-		 path, seen->id_bytes == 0 ? "nothing" : "those");
+		 path,
+		 seen->id_bytes == 0
+			 ? ", and whatever is left under the prefix, to begin with nothing"
+			 : " to begin with those");
 	return -EBADMSG;
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/faults.h"
 #include "control/metrics.h"
 #include "dataplane/engine/engine.h"
 
@@ -41,8 +42,8 @@ static void say_failing(struct engine_watch *watch, const struct engine_health *
 	const struct engine_watch_config *config = &watch->config;
 	char text[ENGINE_WHY_BYTES + 128];
 
-	snprintf(text, sizeof(text), "%s: the storage engine does not answer since %.0f s: %s",
-		 config->doing, (double)health->failing_us / 1e6, health->why);
+	snprintf(text, sizeof(text), "%s: the storage engine %s since %.0f s: %s", config->doing,
+		 faults_engine_does(health->error), (double)health->failing_us / 1e6, health->why);
 	report_event(config->report, REPORT_WARNING, "fault", "%s; it is tried again", text);
 	report_status(text);
 	metrics_ready(config->metrics, text);
@@ -54,7 +55,7 @@ static void say_well(struct engine_watch *watch)
 	const struct engine_watch_config *config = &watch->config;
 
 	report_event(config->report, REPORT_INFO, "recovered",
-		     "%s: the storage engine answers again", config->doing);
+		     "%s: the storage engine is well again", config->doing);
 	report_status(config->doing);
 	metrics_ready(config->metrics, config->doing);
 	watch->failing = false;

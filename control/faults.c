@@ -90,12 +90,28 @@ static void say_lost(struct faults *faults, const struct faults_engine *engine)
 			   : "commits get LOG_FAILED");
 }
 
+const char *faults_engine_does(int error)
+{
+	switch (error) {
+	case -ENOSPC:
+		return "is full";
+	case -EACCES:
+		return "refuses us";
+	case -EBUSY:
+		return "is asked too much";
+	case -EPROTO:
+		return "does not answer as it should";
+	default:
+		return "does not answer";
+	}
+}
+
 static void say_failing(struct faults *faults, const struct faults_engine *engine)
 {
 	say(faults, REPORT_ERROR,
-	    "the storage engine does not answer since %.0f s: %s; %s, reads of what is in memory "
-	    "go on; it goes on by itself when the engine is back",
-	    (double)engine->failing_us / 1e6, engine->why,
+	    "the storage engine %s since %.0f s: %s; %s, reads of what is in memory go on; it goes "
+	    "on by itself when the engine is well again",
+	    faults_engine_does(engine->error), (double)engine->failing_us / 1e6, engine->why,
 	    engine->behind ? "commits go on until engine-lag is used up, then get BUSY"
 			   : "commits wait, and more of them get BUSY");
 }
@@ -129,7 +145,7 @@ static void look_at_engine(struct faults *faults, const struct faults_engine *en
 		faults->engine = true;
 	} else if (engine->failing_us == 0 && faults->engine) {
 		say(faults, REPORT_INFO,
-		    "the storage engine answers again, after %.0f s or more: commits go on",
+		    "the storage engine is well again, after %.0f s or more: commits go on",
 		    (double)told->failing_us / 1e6);
 		faults->engine = false;
 	}

@@ -24,6 +24,7 @@ struct faults_engine {
 	uint64_t lag_bytes;	    /* what it lacks then */
 	int behind_error;	    /* why it gets nothing more; 0: it does */
 	uint64_t failing_us;	    /* for so long none of its tries has succeeded */
+	int error;		    /* of the last one */
 	int lost;		    /* -ENOENT: it has lost all; -ESTALE: it has another's */
 	char why[FAULTS_WHY_BYTES]; /* of the last try that failed */
 };
@@ -49,6 +50,8 @@ struct faults {
 	void *arg;
 };
 
+/* "does not answer", or what else an engine does that fails with this errno. */
+const char *faults_engine_does(int error);
 /* `faults` begins as zeros but for say and arg. */
 void faults_look(struct faults *faults, const struct faults_seen *seen);
 

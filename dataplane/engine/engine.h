@@ -138,9 +138,11 @@ struct engine_counters {
 };
 
 struct engine_health {
-	uint64_t open;	     /* operations that have not ended */
-	uint64_t failing_us; /* for so long no try has succeeded while some were made; 0: well */
-	int error;	     /* of the last try that failed */
+	uint64_t open; /* operations that have not ended */
+	/* For so long no try to put, or none of all else, has succeeded, while some were made; 0:
+	 * well. */
+	uint64_t failing_us;
+	int error;		    /* of the last try that failed */
 	char why[ENGINE_WHY_BYTES]; /* the same as a sentence, without secrets */
 };
 

@@ -85,7 +85,8 @@ struct engine {
 	pthread_mutex_t lock __attribute__((aligned(CACHE_LINE_BYTES)));
 	struct engine_channel *channels[ENGINE_CHANNELS_MAX];
 	uint64_t close_us;
-	uint64_t failing_since_us; /* 0: well */
+	uint64_t failing_since_us; /* all but puts; 0: well */
+	uint64_t puts_failing_since_us;
 	int error;
 	char why[ENGINE_WHY_BYTES];
 };

@@ -317,13 +317,18 @@ void engine_counters(const struct engine *engine, struct engine_counters *out)
 
 void engine_health(struct engine *engine, struct engine_health *out)
 {
+	uint64_t since_us;
+
 	out->open = __atomic_load_n(&engine->open, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&engine->lock);
 	for (uint32_t i = 0; i < ENGINE_CHANNELS_MAX; i++)
 		if (engine->channels[i] != NULL)
 			out->open += ck_ring_size(&engine->channels[i]->begun);
-	out->failing_us =
-		engine->failing_since_us != 0 ? engine_now_us() - engine->failing_since_us : 0;
+	since_us = engine->failing_since_us;
+	if (since_us == 0 ||
+	    (engine->puts_failing_since_us != 0 && engine->puts_failing_since_us < since_us))
+		since_us = engine->puts_failing_since_us;
+	out->failing_us = since_us != 0 ? engine_now_us() - since_us : 0;
 	out->error = engine->error;
 	memcpy(out->why, engine->why, sizeof(out->why));
 	pthread_mutex_unlock(&engine->lock);

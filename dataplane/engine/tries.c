@@ -210,24 +210,31 @@ static void count_failure(struct engine_counters *counters, int err)
 	}
 }
 
-static void note_failure(struct engine *engine, int err, uint64_t now_us)
+/* Storage that is full still reads, so one kind's success says nothing of the other. */
+static uint64_t *failing_since(struct engine *engine, enum engine_verb verb)
+{
+	return verb == ENGINE_PUT || verb == ENGINE_PUT_NEW ? &engine->puts_failing_since_us
+							    : &engine->failing_since_us;
+}
+
+static void note_failure(struct engine *engine, enum engine_verb verb, int err, uint64_t now_us)
 {
 	count_failure(&engine->counters, err);
 	pthread_mutex_lock(&engine->lock);
-	if (engine->failing_since_us == 0)
-		engine->failing_since_us = now_us;
+	if (*failing_since(engine, verb) == 0)
+		*failing_since(engine, verb) = now_us;
 	engine->error = err;
 	memcpy(engine->why, engine->driver->why, sizeof(engine->why));
 	engine->why[sizeof(engine->why) - 1] = '\0';
 	pthread_mutex_unlock(&engine->lock);
 }
 
-static void note_success(struct engine *engine)
+static void note_success(struct engine *engine, enum engine_verb verb)
 {
-	if (engine->failing_since_us == 0) /* only this thread writes it */
+	if (*failing_since(engine, verb) == 0) /* only this thread writes it */
 		return;
 	pthread_mutex_lock(&engine->lock);
-	engine->failing_since_us = 0;
+	*failing_since(engine, verb) = 0;
 	pthread_mutex_unlock(&engine->lock);
 }
 
@@ -349,9 +356,9 @@ void op_tried(void *arg, struct engine_op *op, int result)
 	else
 		again = judge(engine, op, result, &err);
 	if (again > 0)
-		note_failure(engine, err, now_us);
+		note_failure(engine, op->verb, err, now_us);
 	else if (err != -ECANCELED)
-		note_success(engine);
+		note_success(engine, op->verb);
 	if (op->own.parent != NULL) {
 		compare_end(engine, op, err, now_us);
 	} else if (again > 0) {

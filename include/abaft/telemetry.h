@@ -160,7 +160,7 @@
 	X(failed,             "operations that ended in an error")
 #define ABAFT_ENGINE_STATES(X)                                                                     \
 	X(open,               "operations that have not ended, now")                               \
-	X(failing_us,         "for so long no try of one has succeeded, now")                      \
+	X(failing_us,         "for so long no try to put, or of all else, has succeeded, now")     \
 	X(error,              "errno of the last try that failed, while they do, now")
 
 /* What the results of operations are counted by. `packet`: requests as a whole; its errors are

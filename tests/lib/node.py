@@ -227,13 +227,16 @@ class Node:
         flags = [f'--{name.replace("_", "-")}={value}' for name, value in self.keys.items()]
         return [program] + flags
 
-    def start(self, timeout_s=READY_S):
-        """Starts it and waits for its line; raises Failed with what it said."""
+    def start(self, timeout_s=READY_S, meanwhile=None):
+        """Starts it and waits for its line; raises Failed with what it said. Calls `meanwhile` when
+        it runs, whether it is ready or not."""
         os.makedirs(self.keys['state_dir'], exist_ok=True)
         with open(f'{self.dir}/stderr', 'ab') as errors:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=errors,
                                             stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
                                             env=self.environment)
+        if meanwhile:
+            meanwhile()
         self.ready = self._line(timeout_s)
         if not self.ready.startswith('abaftd: ready'):
             self.kill()

@@ -98,8 +98,8 @@ static void add_engine_faults(struct facts *facts, const struct status_table *ta
 	int behind = (int)number(table, "engine_lag_error", 0);
 
 	if (failing_us)
-		add(facts, "the storage engine does not answer since %.0f s: %s",
-		    (double)failing_us / 1e6, why ? why->value[0] : "");
+		add(facts, "the storage engine fails since %.0f s: %s", (double)failing_us / 1e6,
+		    why ? why->value[0] : "");
 	if (behind)
 		add(facts,
 		    "the storage engine gets no more of the logs (%s) until a restart; put it "

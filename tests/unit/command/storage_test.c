@@ -85,7 +85,7 @@ static void an_engine_that_fails_is_a_sentence(void **state)
 		 "engine_why 10.0.0.7:6379: connection refused      \nengine_lag_error 116\n",
 		 healthy);
 	table = tell(first, "");
-	says("the storage engine does not answer since 42 s: 10.0.0.7:6379: connection refused\n");
+	says("the storage engine fails since 42 s: 10.0.0.7:6379: connection refused\n");
 	says("the storage engine gets no more of the logs (another node writes there) until a");
 	status_free(&table);
 	snprintf(first, sizeof(first), "%sengine_failing_us 0\nengine_why -    \n", healthy);

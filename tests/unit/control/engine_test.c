@@ -299,7 +299,7 @@ static void a_refusal_ends_the_wait(void **state)
 	assert_int_equal(devices_meet(&devices, why), -ECANCELED);
 	assert_int_equal(engine_watch_end(made, why), ENGINE_WATCH_REFUSED);
 	says("the storage engine refuses us: ");
-	assert_true(ready_says("starting: the storage engine does not answer since"));
+	assert_true(ready_says("starting: the storage engine refuses us since"));
 }
 
 static void time_ends_the_wait(void **state)

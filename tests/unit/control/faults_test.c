@@ -152,8 +152,14 @@ static void an_engine_that_does_not_answer_is_told_until_it_does(void **state)
 	seen.engine.failing_us = 14000000;
 	expect(0, 0, NULL);
 	seen.engine.failing_us = seen.stalled_us = 0;
-	expect(1, REPORT_INFO, "the storage engine answers again, after 14 s");
+	expect(1, REPORT_INFO, "the storage engine is well again, after 14 s");
 	expect(0, 0, NULL);
+	seen.engine.error = -ENOSPC;
+	snprintf(seen.engine.why, sizeof(seen.engine.why), "OOM");
+	seen.engine.failing_us = 2000000;
+	expect(1, REPORT_ERROR, "the storage engine is full since 2 s: OOM; commits wait");
+	seen.engine.failing_us = 0;
+	expect(1, REPORT_INFO, "is well again");
 	/* Slow, but there. */
 	seen.stalled_us = 1500000;
 	expect(1, REPORT_WARNING, "the storage engine has not ended a write for 1.5 s");
@@ -168,7 +174,7 @@ static void an_engine_behind_a_disk_is_told_as_such(void **state)
 	seen.engine.failing_us = 5000000;
 	expect(1, REPORT_ERROR, "commits go on until engine-lag is used up");
 	seen.engine.failing_us = 0;
-	expect(1, REPORT_INFO, "answers again");
+	expect(1, REPORT_INFO, "is well again");
 	seen.stalled_us = 1500000;
 	expect(1, REPORT_WARNING, "the disk has not ended a write");
 	seen.stalled_us = 0;

@@ -448,6 +448,35 @@ static void deadlines_end_tries(void **state)
 	deadline_after(-EPROTO, -EPROTO);
 }
 
+/* Full storage still reads: that it does says nothing of what it is to take. */
+static void health_of_puts_is_their_own(void **state)
+{
+	struct engine_health health;
+
+	begin(STEPS({-ENOSPC}, {.hold = true}, {0}));
+	struct engine_op op = op_of(ENGINE_PUT, items, 1), *ended;
+
+	assert_int_equal(engine_begin(channel, &op), 0);
+	while (script_tries(&script) < 2)
+		(void)poll(NULL, 0, 1);
+	struct engine_op get = op_of(ENGINE_GET, &items[1], 1);
+	assert_int_equal(engine_begin(channel, &get), 0);
+	assert_int_equal(engine_wait(channel, 10000), 0);
+	assert_int_equal(engine_poll(channel, &ended, 1), 1);
+	assert_ptr_equal(ended, &get);
+	assert_int_equal(ended->result, 0);
+	engine_health(engine, &health);
+	assert_true(health.failing_us > 0);
+	assert_int_equal(health.error, -ENOSPC);
+	script_release(&script);
+	assert_int_equal(engine_wait(channel, 10000), 0);
+	assert_int_equal(engine_poll(channel, &ended, 1), 1);
+	assert_int_equal(ended->result, 0);
+	engine_health(engine, &health);
+	assert_int_equal(health.failing_us, 0);
+	end();
+}
+
 static void health_comes_back(void **state)
 {
 	struct engine_health health;
@@ -731,6 +760,7 @@ int main(void)
 		cmocka_unit_test(what_is_over_is_not_tried),
 		cmocka_unit_test(deadlines_end_tries),
 		cmocka_unit_test(health_comes_back),
+		cmocka_unit_test(health_of_puts_is_their_own),
 		cmocka_unit_test(channels_are_bounded),
 		cmocka_unit_test(the_driver_is_bounded),
 		cmocka_unit_test(the_descriptor_tells),
