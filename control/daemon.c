@@ -440,6 +440,11 @@ static int start_storage(struct daemon *d, const sigset_t *signals, char *why)
 		err = storage_open(&d->storage, d->config, d->report, &d->devices, d->store,
 				   d->nodes, why);
 	end = engine_watch_end(watch, why_cut);
+	if (err == 0 && devices_unfenced(&d->devices))
+		report(d->report, REPORT_WARNING,
+		       "%s does not refuse a name that is taken: nothing keeps a second node out "
+		       "that is started with the same engine; see to it that there is none",
+		       d->config->engine);
 	if (end == ENGINE_WATCH_UNCUT)
 		return err;
 	snprintf(why, DAEMON_WHY_BYTES, "%s", why_cut);

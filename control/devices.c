@@ -219,6 +219,12 @@ int devices_checkpoints(const struct devices *devices, struct filedev **out, cha
 	return no_device(devices, err, "a checkpoint", why, why_bytes);
 }
 
+bool devices_unfenced(const struct devices *devices)
+{
+	return devices->engine != NULL &&
+	       (engine_caps(devices->engine)->flags & ENGINE_CONDITIONAL) == 0;
+}
+
 /* An exclusive lock cannot be had while a backup has a shared one. */
 bool devices_held(const struct devices *devices)
 {

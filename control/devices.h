@@ -69,6 +69,9 @@ int devices_log(const struct devices *devices, uint32_t number, bool create, str
 		char *why, size_t why_bytes) __attribute__((warn_unused_result));
 int devices_checkpoints(const struct devices *devices, struct filedev **out, char *why,
 			size_t why_bytes) __attribute__((warn_unused_result));
+/* The engine does not refuse a name that is taken, as far as was found out: a second node that uses
+ * it would not be kept out. */
+bool devices_unfenced(const struct devices *devices);
 /* A backup copies files: none of them may go. */
 bool devices_held(const struct devices *devices);
 /* How the engine is, at `mono_us`. Called each second. When it has lost what it had acknowledged,

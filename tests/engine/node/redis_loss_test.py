@@ -105,7 +105,7 @@ def loses_some(tap):
 
 
 def behind(tap):
-    """engine-ack = log: commits do not wait for Redis, which gets them later; then the disk is lost"""
+    """engine-ack = log: commits do not wait for Redis; then the disk is lost"""
     storm = Storm(random.getrandbits(32), SLOTS, 'fresh')
     try:
         with Server(files=True) as server, \
@@ -140,7 +140,16 @@ def behind(tap):
         storm.close()
 
 
-CASES = (full, forgets, loses_some, behind)
+def unfenced(tap):
+    """An engine that would take a second node's writes is told of"""
+    with Node(engine='memory:?conditional=no') as node:
+        tap.ok('nothing keeps a second node out' in node.said(), 'the node says so', node.said())
+        tap.equal(put(node, b'k'), wire.OK, 'and serves')
+    with Node(engine='memory:') as node:
+        tap.ok('nothing keeps' not in node.said(), 'of others it does not', node.said())
+
+
+CASES = (unfenced, full, forgets, loses_some, behind)
 
 
 def main():

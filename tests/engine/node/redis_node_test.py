@@ -69,13 +69,16 @@ def counted(tap, node):
     puts = after['engine_puts'] - before['engine_puts']
     trips = after['engine_round_trips'] - before['engine_round_trips']
     groups = after['log_groups'] - before['log_groups']
-    tap.ok(puts == groups == 10, 'a commit is one object', f'{puts} puts, {groups} groups')
-    # A look at node/id may come between.
-    tap.ok(10 <= trips <= 12, 'written in one round trip', f'{trips} round trips')
+    # A look at node/id may come between, or a segment that is made.
+    tap.ok(groups == 10 and 10 <= puts <= 12, 'a commit is one object',
+           f'{puts} puts, {groups} groups')
+    tap.ok(10 <= trips <= 14, 'written in one round trip', f'{trips} round trips')
     tap.equal([after['engine_failed'], after['engine_failing_us'], after['engine_why'].strip(),
                after['engine_name'].strip()], [0, 0, '-', 'redis'], 'and all is well')
-    wait(lambda: metric(node, 'abaft_engine_puts_total') == after['engine_puts'],
-         'the map to have the same number')
+    wait(lambda: metric(node, 'abaft_engine_puts_total') >= after['engine_puts'],
+         'the map to have as many')
+    tap.ok(metric(node, 'abaft_engine_puts_total') <= node.info()['engine_puts'],
+           'the map has no more than the node')
     tap.equal([metric(node, 'abaft_engine_failing_seconds'), metric(node, 'abaft_engine_error')],
               [0, 0], 'Prometheus sees it, too')
 
