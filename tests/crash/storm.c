@@ -9,6 +9,8 @@
  *	load    clients run until "halt" comes; then no more begin, the open ones end or time out
  *	check   every transaction of the last load, and some of all before, against the node
  *	all     the same for all keys there ever were
+ *	tail    a node of one worker has lost the end of its log: of each transaction all or nothing
+ *	        is there, and none of those that began when a missing one had been acknowledged
  *
  * A transaction writes the keys of a slot and, every third one, a pair that many write; each value
  * names the transaction and the attempt. There are SLOTS, of two to four keys, three on average,
@@ -26,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <abaft/abaft.h>
@@ -35,7 +38,8 @@
 #define TXNS_MAX       (1u << 20)
 #define KEYS_MAX       4
 #define PAIRS	       8
-#define VALUE_MAX      20000
+#define VALUE_USUAL    20000 /* of the larger ones */
+#define VALUE_MAX      ((ABAFT_TXN_VALUE_BYTES_MAX - 4096) / 3)
 #define ROUND_FULL     4000 /* then slower: each is looked at afterwards */
 #define OLD_CHECKED    300
 #define ROUND_CHECKED  500 /* of a round's, if slots are not fresh */
@@ -44,7 +48,9 @@
 #define FULL_PAUSE_US  2000
 #define FULL_MS_MAX    20000 /* cleaning makes room in less */
 #define LOAD_MS	       400   /* a submit's time-out while nodes die */
+#define LOAD_LARGE_MS  2000
 #define CHECK_MS       5000
+#define LOOK_TRIES     3 /* "large": reads of some megabytes that nobody has in memory */
 #define ATTEMPTS_MAX   100
 #define TAG_BYTES      32
 #define KEY_TEXT_BYTES 32
@@ -58,6 +64,7 @@ struct record {
 	bool exact; /* acknowledged by the attempt that committed: its values must be there */
 	uint16_t attempt;
 	uint32_t value_bytes;
+	uint64_t begun_us, acknowledged_us; /* of the last attempt */
 };
 
 /* Keys that one transaction after the other writes. */
@@ -92,6 +99,7 @@ struct storm {
 	struct slot *slot;
 	uint32_t slots, slots_used;
 	bool fresh; /* a slot of one's own, as long as there are any */
+	bool large;
 	uint32_t records, round_first;
 	uint32_t full_us; /* this check may still wait for room; else each slot would for itself */
 	uint32_t answered;
@@ -100,6 +108,14 @@ struct storm {
 	uint64_t acknowledged, failed, full, fractured;
 	struct flight flight[CLIENTS * FLIGHTS];
 };
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
 
 /* xorshift64*: the seed decides the whole run but for time. */
 static uint32_t draw(struct storm *storm, uint32_t below)
@@ -188,6 +204,7 @@ static void flight_begin(struct flight *f)
 
 	if (err != 0)
 		die("begin", err);
+	r->begun_us = now_us();
 	/* Half of them take two packets' rounds, so that nodes die between. */
 	f->first_step = f->number % 2 == 0;
 	good = prep_writes(storm, f, 0, f->first_step ? 1 : r->keys);
@@ -226,8 +243,10 @@ static void record_draw(struct storm *storm, struct record *r, uint32_t slot)
 	r->pair = draw(storm, 3) == 0;
 	r->deletes = again && draw(storm, 8) == 0;
 	r->value_bytes = draw(storm, again ? 20 : 80) == 0
-				 ? VALUE_MAX
+				 ? VALUE_USUAL
 				 : TAG_BYTES + draw(storm, again ? 3000 : 300);
+	if (storm->large && draw(storm, 8) == 0)
+		r->value_bytes = VALUE_MAX / (r->keys == KEYS_MAX ? 2 : 1);
 }
 
 static void flight_next(struct flight *f)
@@ -292,6 +311,7 @@ static void flight_done(void *arg, struct abaft_txn *txn, int err)
 	}
 	if (err == 0 || err == ABAFT_COMMITTED) {
 		r->exact = err == 0 && !f->commit.repeat;
+		r->acknowledged_us = now_us();
 		f->storm->slot[r->slot] = (struct slot){.number = f->number, .pending = NONE};
 		f->storm->acknowledged++;
 	} else {
@@ -361,7 +381,7 @@ static void look_at(const struct storm *storm, struct seen *seen, const char *va
 }
 
 /* Reads all keys of a slot in one transaction. */
-static int look(struct storm *storm, uint32_t slot, struct seen *seen)
+static int look_once(struct storm *storm, uint32_t slot, struct seen *seen)
 {
 	static char value[KEYS_MAX][VALUE_MAX];
 	struct abaft_result result[KEYS_MAX], commit;
@@ -390,6 +410,15 @@ static int look(struct storm *storm, uint32_t slot, struct seen *seen)
 	return err;
 }
 
+static int look(struct storm *storm, uint32_t slot, struct seen *seen)
+{
+	int err = look_once(storm, slot, seen);
+
+	for (uint32_t i = 1; err != 0 && storm->large && i < LOOK_TRIES; i++)
+		err = look_once(storm, slot, seen);
+	return err;
+}
+
 /* Is it what this transaction, or none, leaves behind? */
 static bool left_by(const struct storm *storm, const struct seen *seen, uint32_t number)
 {
@@ -410,6 +439,7 @@ static int again_once(struct storm *storm, uint32_t number)
 	int err;
 
 	r->attempt++;
+	r->begun_us = now_us();
 	begin.attempt = r->attempt;
 	err = abaft_begin(storm->checker, &begin, &f.txn);
 	if (err != 0)
@@ -501,6 +531,7 @@ static void check_unknown(struct storm *storm, uint32_t slot, const struct seen 
 	s->number = s->pending;
 	s->pending = NONE;
 	r->exact = !took;
+	r->acknowledged_us = now_us();
 	if (!left_by(storm, &after, s->number))
 		wrong(storm, slot, &after, found);
 	else if (!r->deletes && after.attempt != (took ? seen->attempt : r->attempt))
@@ -598,7 +629,7 @@ static void check(struct storm *storm, bool all)
 	check_round(storm, &found);
 	for (uint32_t i = 0; i < slots && all; i++)
 		check_slot(storm, i, &found);
-	for (uint32_t i = 0; i < OLD_CHECKED && !all && slots != 0; i++)
+	for (uint32_t i = 0; i < OLD_CHECKED && i < slots && !all; i++)
 		check_slot(storm, draw(storm, slots), &found);
 	printf("checked %" PRIu64 " lost %" PRIu64 " partial %" PRIu64 " mixed %" PRIu64
 	       " undead %" PRIu64 " contradicts %" PRIu64 " twice %" PRIu64 " fractured %" PRIu64
@@ -607,9 +638,74 @@ static void check(struct storm *storm, bool all)
 	       found.contradicts, found.twice, found.fractured, found.dirty, found.errors);
 }
 
+/* The end of a log. */
+struct tail {
+	uint64_t missing, bytes;
+	uint64_t first_us; /* when the first of the missing ones was acknowledged */
+};
+
+/* Of a slot that is whole: is what was acknowledged missing? */
+static bool is_missing(const struct slot *s, const struct seen *seen)
+{
+	return s->number != NONE && seen->present == 0;
+}
+
+static void tail_slot(struct storm *storm, uint32_t slot, struct seen *seen, struct found *found)
+{
+	const struct slot *s = &storm->slot[slot];
+	int err = look(storm, slot, seen);
+
+	found->checked++;
+	if (err == 0)
+		progress(storm);
+	else
+		failed(found, "reading it", slot, err);
+	if (err == 0 && seen->present != 0 && !left_by(storm, seen, s->number) &&
+	    (s->pending == NONE || !left_by(storm, seen, s->pending)))
+		wrong(storm, slot, seen, found);
+}
+
+/* Each slot was used once at most ("fresh"). */
+static void tail(struct storm *storm)
+{
+	struct seen *seen = calloc(storm->slots_used + 1, sizeof(*seen));
+	struct tail end = {.first_us = UINT64_MAX};
+	struct found found = {0};
+	uint64_t holes = 0;
+
+	if (seen == NULL)
+		die("a look at all", ABAFT_NO_MEMORY);
+	for (uint32_t i = 0; i < storm->slots_used; i++) {
+		const struct record *r;
+
+		tail_slot(storm, i, &seen[i], &found);
+		if (!is_missing(&storm->slot[i], &seen[i]))
+			continue;
+		r = &storm->record[storm->slot[i].number];
+		end.missing++;
+		end.bytes += (uint64_t)r->keys * r->value_bytes;
+		end.first_us =
+			r->acknowledged_us < end.first_us ? r->acknowledged_us : end.first_us;
+	}
+	for (uint32_t i = 0; i < storm->slots_used; i++)
+		holes += seen[i].present != 0 &&
+			 storm->record[seen[i].number].begun_us > end.first_us;
+	for (uint32_t i = 0; i < PAIRS; i++)
+		check_pair(storm, i, &found);
+	free(seen);
+	printf("checked %" PRIu64 " missing %" PRIu64 " bytes %" PRIu64 " holes %" PRIu64
+	       " lost %" PRIu64 " partial %" PRIu64 " mixed %" PRIu64 " undead %" PRIu64
+	       " contradicts 0 twice 0 fractured %" PRIu64 " dirty %" PRIu64 " errors %" PRIu64
+	       "\n",
+	       found.checked, end.missing, end.bytes, holes, found.lost, found.partial, found.mixed,
+	       found.undead, found.fractured, found.dirty, found.errors);
+}
+
 static void open_clients(struct storm *storm, const char *address, uint16_t port)
 {
-	struct abaft_config config = {.address = address, .port = port, .timeout_ms = LOAD_MS};
+	struct abaft_config config = {.address = address,
+				      .port = port,
+				      .timeout_ms = storm->large ? LOAD_LARGE_MS : LOAD_MS};
 	int err = 0;
 
 	for (uint32_t i = 0; i < CLIENTS && err == 0; i++)
@@ -640,16 +736,22 @@ static bool read_command(char *line, size_t room)
 int main(int argc, char **argv)
 {
 	static struct storm storm;
+	bool good = argc >= 5;
 	char line[32];
 
-	if (argc == 5 || (argc == 6 && strcmp(argv[5], "fresh") == 0))
+	for (int i = 5; i < argc; i++) {
+		good = good && (strcmp(argv[i], "fresh") == 0 || strcmp(argv[i], "large") == 0);
+		storm.fresh = storm.fresh || argv[i][0] == 'f';
+		storm.large = storm.large || argv[i][0] == 'l';
+	}
+	if (good)
 		storm.slots = (uint32_t)strtoul(argv[4], NULL, 10);
 	if (storm.slots == 0 || storm.slots > TXNS_MAX) {
-		fprintf(stderr, "usage: storm ADDRESS PORT SEED SLOTS [fresh]; at most %u slots\n",
+		fprintf(stderr,
+			"usage: storm ADDRESS PORT SEED SLOTS [fresh] [large]; at most %u slots\n",
 			TXNS_MAX);
 		return 2;
 	}
-	storm.fresh = argc == 6;
 	storm.slots_used = storm.fresh ? 0 : storm.slots;
 	storm.record = calloc(TXNS_MAX, sizeof(*storm.record));
 	storm.random = strtoull(argv[3], NULL, 10) * 2 + 1;
@@ -666,6 +768,8 @@ int main(int argc, char **argv)
 			check(&storm, false);
 		else if (strcmp(line, "all\n") == 0)
 			check(&storm, true);
+		else if (strcmp(line, "tail\n") == 0)
+			tail(&storm);
 		else if (strcmp(line, "halt\n") != 0)
 			return 2;
 		fflush(stdout);
