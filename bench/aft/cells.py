@@ -197,6 +197,7 @@ class Cell:
                       'bytes_read': grown('node', 'log_read_bytes') / commits}
         if self.delay:
             result['delay_requests'] = grown('delay', 'requests') / commits
+            result['delay_trips'] = grown('delay', 'trips') / commits
             result['delay_bytes_up'] = grown('delay', 'bytes_up') / commits
         return result
 

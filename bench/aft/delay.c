@@ -8,9 +8,11 @@
  *
  * An answer leaves when the server has given it, or that long after its request began to come,
  * whichever is later: so what the server itself takes is part of the time and not added to it.
- * --kib-us comes on top for each KiB of request and answer. --resp: several requests of a
- *connection may be under way, as Redis has it; each has a time of its own, and answers keep their
- *order. Without it the protocol is HTTP, where each side speaks in turn.
+ * --kib-us comes on top for each KiB of request and answer.
+ *
+ * --resp: several requests of a connection may be under way, as Redis has it. Those that come
+ * together share one time, as they share the way, and answers keep their order. Without it the
+ * protocol is HTTP, where each side speaks in turn.
  *
  * Also counts: on SIGUSR1, and at its end (SIGTERM), a line of JSON on standard output.
  */
@@ -64,7 +66,7 @@ struct connection {
 };
 
 struct counts {
-	uint64_t requests, bytes_up, bytes_down, connections;
+	uint64_t requests, trips, bytes_up, bytes_down, connections;
 };
 
 struct delay {
@@ -164,11 +166,11 @@ static void stream_sent(struct stream *stream, size_t bytes)
 		stream->start = stream->end = 0;
 }
 
-static void request_begins(struct delay *d, struct connection *c, uint64_t now_ns)
+static void request_begins(struct delay *d, struct connection *c, uint64_t due_ns)
 {
 	if (c->pending == PENDING_MAX)
 		return; /* the answer goes at once */
-	c->due_ns[(c->first + c->pending++) % PENDING_MAX] = now_ns + draw_ns(d);
+	c->due_ns[(c->first + c->pending++) % PENDING_MAX] = due_ns;
 	d->counts.requests++;
 }
 
@@ -182,13 +184,17 @@ static void request_grows(struct delay *d, struct connection *c, size_t bytes)
 static void asked(struct delay *d, struct connection *c, const uint8_t *data, size_t bytes,
 		  uint64_t now_ns)
 {
+	uint64_t due_ns = now_ns + draw_ns(d);
+	bool begun = false;
+
 	d->counts.bytes_up += bytes;
 	stream_hold(&c->up, 0, bytes);
 	if (!d->resp) {
 		if (c->answering || !c->pending) {
 			c->pending = 0;
 			c->answering = false;
-			request_begins(d, c, now_ns);
+			request_begins(d, c, due_ns);
+			d->counts.trips++;
 		}
 		request_grows(d, c, bytes);
 		return;
@@ -198,11 +204,13 @@ static void asked(struct delay *d, struct connection *c, const uint8_t *data, si
 		size_t some = resp_take(&c->asked, data, bytes, &complete);
 
 		if (begins)
-			request_begins(d, c, now_ns);
+			request_begins(d, c, due_ns);
+		begun |= begins;
 		request_grows(d, c, some);
 		data += some;
 		bytes -= some;
 	}
+	d->counts.trips += begun;
 }
 
 static void answered(struct delay *d, struct connection *c, const uint8_t *data, size_t bytes,
@@ -362,9 +370,10 @@ static uint64_t next_due_ns(const struct delay *d, uint64_t now_ns)
 
 static void print_counts(const struct delay *d)
 {
-	printf("{\"requests\": %" PRIu64 ", \"bytes_up\": %" PRIu64 ", \"bytes_down\": %" PRIu64
-	       ", \"connections\": %" PRIu64 "}\n",
-	       d->counts.requests, d->counts.bytes_up, d->counts.bytes_down, d->counts.connections);
+	printf("{\"requests\": %" PRIu64 ", \"trips\": %" PRIu64 ", \"bytes_up\": %" PRIu64
+	       ", \"bytes_down\": %" PRIu64 ", \"connections\": %" PRIu64 "}\n",
+	       d->counts.requests, d->counts.trips, d->counts.bytes_up, d->counts.bytes_down,
+	       d->counts.connections);
 	fflush(stdout);
 }
 
