@@ -195,8 +195,9 @@ def tail(tap, name, server, rounds):
     """engine-ack = log: kill -9, and the disk is lost: what is missing is an end of the log"""
     missed = 0
     for number in range(rounds):
-        with Run(tap, name, server, f'tail-{number}', engine_ack='log', engine_lag=LAG) as run:
-            workers = 1 + number % 2
+        workers = 1 + number % 2
+        with Run(tap, name, server, f'tail-{number}', engine_ack='log', engine_lag=LAG,
+                 workers=workers) as run:
             for _ in range(random.randrange(3)):
                 loaded = run.load(run.node.kill)
                 run.start_again(workers)
