@@ -679,7 +679,7 @@ static int start(struct log *log, const struct log_config *config, const struct 
 		return error;
 	if (config->closed && !log->dev->fences) {
 		log->error = -EROFS; /* so that nothing is written, ever */
-		return 0;
+		return log->dev->catches_up ? log->dev->ops->start(log->dev, NULL, 0, 0) : 0;
 	}
 	error = make_buffers(log);
 	if (!error && config->shelf && !config->closed)

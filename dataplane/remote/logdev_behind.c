@@ -106,13 +106,15 @@ static int behind_recycle(struct logdev *dev, uint32_t from, uint32_t to)
 static int behind_start(struct logdev *dev, uint8_t *const *buffers, uint32_t count, uint32_t bytes)
 {
 	struct logdev_behind *device = of(dev);
-	int error = count <= WRITES_MAX
-			    ? device->near->ops->start(device->near, buffers, count, bytes)
-			    : -EINVAL;
+	int error = count <= WRITES_MAX ? 0 : -EINVAL;
 
+	/* A closed log: nothing will be written, but what the last run left goes to the engine. */
+	if (!error && count > 0)
+		error = device->near->ops->start(device->near, buffers, count, bytes);
 	if (error)
 		return error;
-	memcpy(device->buffer, buffers, count * sizeof(*buffers));
+	if (count > 0)
+		memcpy(device->buffer, buffers, count * sizeof(*buffers));
 	device->near->incarnation = dev->incarnation;
 	atomic_store(&device->behind->remote->log[device->shipper->log].incarnation,
 		     dev->incarnation);
@@ -275,8 +277,8 @@ int behind_logdev(struct behind *behind, uint32_t number, const uint8_t node_id[
 		near->ops->destroy(near);
 		return -ENOMEM;
 	}
-	device->dev =
-		(struct logdev){.ops = &ops, .threads = near->threads, .sector = near->sector};
+	device->dev = (struct logdev){
+		.ops = &ops, .threads = near->threads, .catches_up = true, .sector = near->sector};
 	device->behind = behind;
 	device->near = near;
 	memcpy(device->node_id, node_id, sizeof(device->node_id));

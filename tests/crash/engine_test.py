@@ -176,11 +176,12 @@ def log(tap, name, server, rounds):
     """engine-ack = log: the same, and with the engine away meanwhile; then the disk is lost"""
     with Run(tap, name, server, 'log', engine_ack='log') as run:
         for number in range(rounds):
-            back = kill_engine(server) if number % 3 == 2 else None
+            # Of two workers' logs one is closed afterwards, with its end not in the engine yet.
+            back = kill_engine(server) if number % 2 else None
             loaded = run.load(run.node.kill)
             if back:
                 back()
-            run.start_again(1 + number // 2 % 2)
+            run.start_again(2 - number % 2)
             run.check(loaded, 'the engine was away' if back else 'the node was killed')
         run.judge()
         tap.equal(run.node.stop(), 0, 'log: a clean stop')
@@ -272,7 +273,7 @@ def kill_cleaning(run):
 
 
 CASES = {
-    'redis': {'storage': (storage, 6), 'log': (log, 3), 'tail': (tail, 2),
+    'redis': {'storage': (storage, 6), 'log': (log, 4), 'tail': (tail, 2),
               'cleaning': (cleaning, 2)},
     's3': {'storage': (storage, 2)},
     'dynamodb': {'storage': (storage, 2)},
