@@ -528,7 +528,19 @@ static bool some_dead(const struct daemon *d)
 	return false;
 }
 
-/* All that may have to wait for the storage engine, which is waited for DAEMON_ENGINE_STOP_MS. */
+/* What is not done then the next start does. Nothing when none was ready, or what is there is not
+ * what was told. */
+static void say_unfinished(const struct daemon *d, const char *why)
+{
+	if (!d->threads[0].running || d->devices.lost != 0)
+		return;
+	report(d->report, REPORT_WARNING, "%s; %s", why,
+	       d->devices.local ? "what it lacks is on the disk, and the next start brings it over"
+				: "what clients were told is there, but the next start reads more");
+}
+
+/* All that may have to wait for the storage engine: which is not waited for when it does not answer
+ * anyway, and else for DAEMON_ENGINE_STOP_MS. */
 static void stop_storage(struct daemon *d)
 {
 	const struct engine_watch_config config = {.doing = "stopping",
@@ -536,16 +548,19 @@ static void stop_storage(struct daemon *d)
 	struct engine_watch *watch;
 	char why[DAEMON_WHY_BYTES];
 
+	if (devices_failing(&d->devices)) {
+		say_unfinished(d, "stopping without the storage engine");
+		devices_cut(&d->devices);
+	}
 	if (begin_watch(d, &watch, &config, why) != 0) {
-		report(d->report, REPORT_WARNING, "%s", why);
+		say_unfinished(d, why);
 		devices_cut(&d->devices);
 	}
 	if (!devices_failing(&d->devices))
 		storage_rest(&d->storage, d->nodes);
 	storage_close(&d->storage);
 	if (engine_watch_end(watch, why) != ENGINE_WATCH_UNCUT)
-		report(d->report, REPORT_WARNING,
-		       "%s; what clients were told is there, but the next start reads more", why);
+		say_unfinished(d, why);
 }
 
 int daemon_stop(struct daemon *d)

@@ -282,7 +282,7 @@ bool devices_failing(struct devices *devices)
 	if (devices->engine == NULL)
 		return false;
 	engine_health(devices->engine, &health);
-	return health.failing_us != 0 || atomic_load(&devices->cut);
+	return health.failing_us >= FAULTS_ENGINE_US || atomic_load(&devices->cut);
 }
 
 void devices_cut(struct devices *devices)

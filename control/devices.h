@@ -79,7 +79,7 @@ bool devices_held(const struct devices *devices);
 void devices_look(struct devices *devices, uint64_t mono_us, struct faults_engine *out);
 /* Any thread. False: there is no engine. */
 bool devices_facts(const struct devices *devices, struct engine_facts *out);
-/* It does not answer now, or is cut. */
+/* It has not answered for FAULTS_ENGINE_US, or is cut. */
 bool devices_failing(struct devices *devices);
 /* Any thread. Nothing without an engine. */
 void devices_cut(struct devices *devices);

@@ -41,5 +41,6 @@ void engine_tell(const struct engine_facts *facts, struct telemetry_engine *to)
 	__atomic_store_n(&to->open, facts->health.open, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->failing_us, facts->health.failing_us, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->error, error_of(&facts->health), __ATOMIC_RELAXED);
+	__atomic_store_n(&to->lag_bytes, facts->lag.lag_bytes, __ATOMIC_RELAXED);
 	snprintf(to->name, sizeof(to->name), "%s", facts->name);
 }

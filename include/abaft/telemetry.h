@@ -161,7 +161,8 @@
 #define ABAFT_ENGINE_STATES(X)                                                                     \
 	X(open,               "operations that have not ended, now")                               \
 	X(failing_us,         "for so long no try to put, or of all else, has succeeded, now")     \
-	X(error,              "errno of the last try that failed, while they do, now")
+	X(error,              "errno of the last try that failed, while they do, now")             \
+	X(lag_bytes,          "bytes of the logs that are on the disk and not there yet, now")
 
 /* What the results of operations are counted by. `packet`: requests as a whole; its errors are
  * those of requests that were refused before their first operation. */

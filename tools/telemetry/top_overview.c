@@ -182,6 +182,9 @@ static void engine(struct top_page *page, const struct snapshot *now,
 	worry_item(page, change, "retries", added->retries);
 	worry_item(page, change, "throttled", added->throttled);
 	count_item(page, "open", state->open);
+	if (state->lag_bytes)
+		top_page_item(page, TOP_PLAIN, "lacks", "%s",
+			      amount_bytes(text, (double)state->lag_bytes));
 }
 
 /* The reasons with the greatest numbers, of a list of counters. */

@@ -149,7 +149,29 @@ def unfenced(tap):
         tap.ok('nothing keeps' not in node.said(), 'of others it does not', node.said())
 
 
-CASES = (unfenced, full, forgets, loses_some, behind)
+def behind_stops(tap):
+    """engine-ack = log: a stop while Redis is down"""
+    with Server(files=True) as server, Node(**keys_of(server, engine_ack='log')) as node:
+        server.kill()
+        tap.equal(put(node, b'k'), wire.OK, 'a commit does not wait for Redis')
+        await_said(node, 'the storage engine does not answer since')
+        begin = time.monotonic()
+        status = node.stop()
+        took = time.monotonic() - begin
+        tap.ok(status == 0 and took < 8, 'nor does a stop', f'{status} after {took:.1f} s')
+        tap.ok('what it lacks is on the disk, and the next start brings it over' in node.said(),
+               'the node says what is missing', node.said())
+        server.start()
+        node.start()
+        wait(lambda: node.info()['engine_lag_bytes'] == 0, 'Redis to have it')
+        node.kill()
+        forget(node)
+        node.keys['engine_ack'] = 'storage'
+        node.start()
+        tap.equal(get(node, b'k'), (wire.OK, b'v'), 'which it does')
+
+
+CASES = (unfenced, full, forgets, loses_some, behind, behind_stops)
 
 
 def main():

@@ -374,6 +374,7 @@ static void numbers_are_told(void **state)
 	assert_int_equal(told.puts, 7);
 	assert_int_equal(told.gets, 0);
 	assert_int_equal(told.open, 3);
+	assert_int_equal(told.lag_bytes, 5);
 	assert_int_equal(told.error, 0);
 	assert_string_equal(told.name, "redis");
 

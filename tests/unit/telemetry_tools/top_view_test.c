@@ -147,9 +147,11 @@ static void engine(void **state)
 		   "300kB/s");
 	made_shows(&page, "retries 2/s  throttled 0/s  open 7\n");
 	is->failing_us = 12000000;
+	is->lag_bytes = 5000000;
 	is->error = ECONNREFUSED;
 	view();
 	made_shows(&page, "engine        redis  FAILS ECONNREFUSED since 12s");
+	made_shows(&page, "lacks 5MB\n");
 }
 
 static void refusals_by_reason(void **state)
