@@ -12,7 +12,7 @@
 
 #include "dataplane/remote/remote_impl.h"
 #include "tests/lib/logdev_sim.h"
-#include "tests/unit/remote/bed.h"
+#include "tests/unit/remote/process.h"
 
 #define BLOCK ABAFT_LOG_BLOCK_BYTES
 
@@ -320,6 +320,46 @@ static void marker_unanswered(void **state)
 	fake_store_destroy(store);
 }
 
+/* The same within one process, which goes on with the next number: what is there stays whole. */
+static void marker_unanswered_and_on(void **state)
+{
+	uint32_t there = 0;
+
+	for (uint32_t seed = 1; seed <= 40; seed++) {
+		struct fake_store *store = fake_store_create(seed);
+		uint8_t zeros[8 * 16 * BLOCK] = {0};
+		struct maker maker;
+		uint32_t numbers[4];
+
+		fake_faults(store)->value_max = 64 << 10;
+		start(&maker, store, 1, 1);
+		assert_int_equal(maker.dev->ops->create(maker.dev, 1), 0);
+		assert_int_equal(maker.dev->ops->append(maker.dev, zeros, sizeof(zeros)), 0);
+		*fake_faults(store) = (struct fake_faults){.lost_put = 1, .timed_out = 1};
+		fake_store_fail(store, ENGINE_DELETE, -EACCES);
+		assert_int_equal(maker.dev->ops->finish(maker.dev), -ETIMEDOUT);
+		*fake_faults(store) = (struct fake_faults){.value_max = 64 << 10};
+		fake_store_fail(store, ENGINE_DELETE, 0);
+		fake_store_run(store, 10);
+		assert_int_equal(make(&maker, 2, 1, 5 * BLOCK, BLOCK), 0);
+		assert_int_equal(check(&maker, 2, 1, BLOCK), 0);
+		if (list(&maker, numbers, 4) == 2) {
+			uint64_t bytes;
+			int handle = maker.dev->ops->open(maker.dev, 1, &bytes);
+
+			there++;
+			assert_int_equal(
+				maker.dev->ops->read(maker.dev, handle, zeros, sizeof(zeros), 0),
+				sizeof(zeros));
+		} else {
+			assert_int_equal(fake_store_count(store, "checkpoint-00000001"), 0);
+		}
+		end(&maker);
+		fake_store_destroy(store);
+	}
+	assert_in_range(there, 5, 35);
+}
+
 /* What finish() said 0 of is there until it is removed, whatever came of the tries between. */
 static void unreliable(void **state)
 {
@@ -455,6 +495,7 @@ int main(void)
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(tries_given_up),
 		cmocka_unit_test(marker_unanswered),
+		cmocka_unit_test(marker_unanswered_and_on),
 		cmocka_unit_test(unreliable),
 		cmocka_unit_test(shut_out),
 		cmocka_unit_test(shut_out_and_alone),

@@ -10,7 +10,7 @@
 
 #include "dataplane/core/crc.h"
 #include "dataplane/remote/remote_impl.h"
-#include "tests/unit/remote/bed.h"
+#include "tests/unit/remote/process.h"
 
 #define ID_BYTES  32
 #define FORMAT_AT 4

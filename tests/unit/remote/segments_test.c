@@ -11,7 +11,7 @@
 
 #include "dataplane/remote/remote_impl.h"
 #include "tests/lib/logdev_sim.h"
-#include "tests/unit/remote/bed.h"
+#include "tests/unit/remote/process.h"
 
 #define LOG   5u
 #define BLOCK ABAFT_LOG_BLOCK_BYTES

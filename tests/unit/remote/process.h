@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bed.h - a process over the storage of engine_fake.h: its engine, its remote, and one log with the
- * model of what must be in it. Several of them over one storage are nodes that do not know of each
- * other.
+ * process.h - a process over the storage of engine_fake.h: its engine and its remote. Several of
+ * them over one storage are nodes that do not know of each other.
  */
-#ifndef ABAFT_TESTS_REMOTE_BED_H
-#define ABAFT_TESTS_REMOTE_BED_H
+#ifndef ABAFT_TESTS_REMOTE_PROCESS_H
+#define ABAFT_TESTS_REMOTE_PROCESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "dataplane/log/log.h"
-#include "dataplane/log/recover.h"
+#include "dataplane/log/logdev.h"
 #include "dataplane/remote/remote.h"
 #include "tests/lib/engine_fake.h"
-
-#define BED_PART_BYTES	  (64u << 10)
-#define BED_SEGMENT_BYTES (256u << 10)
 
 struct process {
 	struct engine *engine;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bed.c - see bed.h. */
-#include "tests/unit/remote/bed.h"
+/* process.c - see process.h. */
+#include "tests/unit/remote/process.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
