@@ -10,7 +10,7 @@
 
 #define WALL_US 1700000000000000ull
 
-static const uint8_t node_id[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+static const uint8_t disk_node_id[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
 void keeper_bed_begin(struct keeper_bed *bed, uint64_t seed, uint32_t workers)
 {
@@ -38,6 +38,7 @@ void keeper_bed_begin(struct keeper_bed *bed, uint64_t seed, uint32_t workers)
 	keeper_bed_workers(bed, workers);
 	bed->disk[ABAFT_LOG_KEPT] = sim_disk_create(seed * 100 + 64);
 	bed->files = sim_files_create(NULL, seed * 100 + 65);
+	memcpy(bed->node_id, disk_node_id, sizeof(bed->node_id));
 }
 
 void keeper_bed_workers(struct keeper_bed *bed, uint32_t workers)
@@ -123,8 +124,22 @@ static struct log_config log_config(struct keeper_bed *bed, uint32_t log)
 
 	if (log < bed->workers)
 		config.telemetry = bed->telemetry[log];
-	memcpy(config.node_id, node_id, sizeof(node_id));
+	memcpy(config.node_id, bed->node_id, sizeof(bed->node_id));
 	return config;
+}
+
+static struct logdev *log_device(struct keeper_bed *bed, uint32_t log)
+{
+	if (bed->devices.begin)
+		return bed->devices.log(bed->devices.arg, log);
+	return sim_disk_logdev(bed->disk[log]);
+}
+
+static struct filedev *files_device(struct keeper_bed *bed)
+{
+	if (bed->devices.begin)
+		return bed->devices.files(bed->devices.arg);
+	return sim_files_filedev(bed->files);
 }
 
 static int recover(void *arg, uint32_t log, const struct log_mark *mark, log_record_fn fn,
@@ -133,18 +148,27 @@ static int recover(void *arg, uint32_t log, const struct log_mark *mark, log_rec
 	struct keeper_bed *bed = arg;
 	const struct recover_visitor visitor = {.arg = fn_arg, .record = fn};
 	struct log_config config = log_config(bed, log);
+	struct logdev *dev = log_device(bed, log);
+	int err = recover_scan(dev, &config, mark, &visitor, tail, why, why_bytes);
 
-	return recover_scan(sim_disk_logdev(bed->disk[log]), &config, mark, &visitor, tail, why,
-			    why_bytes);
+	dev->ops->destroy(dev);
+	return err;
 }
 
 static int run_restart(struct keeper_bed *bed)
 {
-	struct restart_source source = {
-		.checkpoints = sim_files_filedev(bed->files), .recover = recover, .arg = bed};
+	struct restart_source source = {.recover = recover, .arg = bed};
+	int err;
 
-	memcpy(source.node_id, node_id, sizeof(node_id));
-	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++)
+	if (bed->devices.begin) {
+		err = bed->devices.begin(bed->devices.arg, bed->node_id, source.logs,
+					 &source.logs_count, bed->why);
+		if (err)
+			return err;
+	}
+	source.checkpoints = files_device(bed);
+	memcpy(source.node_id, bed->node_id, sizeof(bed->node_id));
+	for (uint32_t n = 0; n < ABAFT_LOGS_MAX && !bed->devices.begin; n++)
 		if (bed->disk[n])
 			source.logs[source.logs_count++] = n;
 	return restart_run(&bed->restart, &source, bed->node, bed->workers, bed->why);
@@ -158,9 +182,9 @@ static int logs_open(struct keeper_bed *bed)
 		int err;
 
 		/* Of a closed log that never had a segment there is nothing to read. */
-		if (!bed->disk[n] || (config.closed && !bed->restart.tails[n]))
+		if (!bed->restart.tails[n] && (!bed->disk[n] || config.closed))
 			continue;
-		dev = sim_disk_logdev(bed->disk[n]);
+		dev = log_device(bed, n);
 		if (bed->device)
 			bed->device(bed->device_arg, n, dev);
 		err = log_open_on(&bed->log[n], dev, &config, bed->restart.tails[n], bed->why,
@@ -199,12 +223,12 @@ static int keeper_open(struct keeper_bed *bed)
 
 	config.store = bed->store;
 	config.shelf = bed->shelf;
-	config.checkpoints = sim_files_filedev(bed->files);
+	config.checkpoints = files_device(bed);
 	config.kept = bed->log[ABAFT_LOG_KEPT];
 	memcpy(config.logs, bed->log, sizeof(config.logs));
 	config.posts = bed->post;
 	config.workers = bed->workers;
-	memcpy(config.node_id, node_id, sizeof(node_id));
+	memcpy(config.node_id, bed->node_id, sizeof(bed->node_id));
 	config.held = is_held;
 	config.held_arg = bed;
 	config.report = on_damage;
@@ -231,6 +255,8 @@ static void forget(struct keeper_bed *bed)
 		node_destroy(bed->node[w]);
 	store_destroy(bed->store);
 	bed->store = NULL;
+	if (bed->devices.begin)
+		bed->devices.end(bed->devices.arg);
 }
 
 int keeper_bed_open(struct keeper_bed *bed)
@@ -265,6 +291,10 @@ static void count_stats(struct keeper_bed *bed)
 
 void keeper_bed_power_cut(struct keeper_bed *bed)
 {
+	if (bed->devices.begin) { /* there is nothing here that it could take */
+		keeper_bed_kill(bed);
+		return;
+	}
 	for (uint32_t n = 0; n < ABAFT_LOGS_MAX; n++)
 		if (bed->disk[n])
 			sim_disk_power_cut(bed->disk[n]);
@@ -279,6 +309,8 @@ void keeper_bed_kill(struct keeper_bed *bed)
 		if (bed->disk[n])
 			sim_disk_kill(bed->disk[n]);
 	count_stats(bed);
+	if (bed->devices.begin)
+		bed->devices.kill(bed->devices.arg);
 	sim_files_kill(bed->files);
 	forget(bed);
 }

@@ -55,6 +55,23 @@ struct keeper_bed_read {
 	uint8_t request[ABAFT_PACKET_BYTES_MAX];
 };
 
+/* What it runs over in the place of simulated disks: set it before keeper_bed_open(). */
+struct keeper_bed_devices {
+	void *arg;
+	/* A process starts: fills the numbers of the logs that are there. 0, or what
+	 * keeper_bed_open() returns, with a sentence. */
+	int (*begin)(void *arg, uint8_t node_id[16], uint32_t logs[ABAFT_LOGS_MAX], uint32_t *count,
+		     char *why);
+	struct logdev *(*log)(void *arg, uint32_t number); /* to be destroyed */
+	struct filedev *(*files)(void *arg);		   /* the same one for the process's life */
+	/* It is killed: nothing that it has open may do any more than be closed. */
+	void (*kill)(void *arg);
+	/* All but the files was closed, or begin() failed. */
+	void (*end)(void *arg);
+	/* What stands there, for the bed's model; false: not so many bytes. */
+	bool (*look)(void *arg, uint64_t place, uint8_t *to, uint32_t bytes);
+};
+
 struct keeper_bed {
 	/* Set by keeper_bed_begin(); change before keeper_bed_open(). */
 	uint64_t seed;
@@ -70,8 +87,11 @@ struct keeper_bed {
 	struct keeper_config config;			     /* what a configuration can choose */
 	struct telemetry *telemetry[KEEPER_BED_WORKERS_MAX]; /* of workers; NULL: none */
 
+	struct keeper_bed_devices devices; /* begin NULL: the disks below */
+
 	uint64_t random, ids;
 	struct now now;
+	uint8_t node_id[16];
 	struct sim_disk *disk[ABAFT_LOGS_MAX]; /* one log's directory each; NULL: no such log */
 	struct sim_files *files;
 

@@ -416,23 +416,33 @@ uint64_t keeper_bed_place(struct keeper_bed *bed, uint32_t key)
 	return v ? atomic_load(&v->place) : PLACE_NONE;
 }
 
+/* What stands at a place: NULL, or `bytes` bytes, good until the next call. */
+static const uint8_t *look(struct keeper_bed *bed, uint64_t place, uint32_t bytes)
+{
+	static uint8_t memory[RECORD_WRITE_BYTES + KEY_BYTES + ABAFT_PACKET_BYTES_MAX];
+	uint32_t log = place_log(place), offset = place_offset(place);
+	const uint8_t *at;
+	uint64_t all;
+
+	must(bytes <= sizeof(memory), "a value is too large to be looked at");
+	if (log >= ABAFT_LOGS_MAX)
+		return NULL;
+	if (bed->devices.begin)
+		return bed->devices.look(bed->devices.arg, place, memory, bytes) ? memory : NULL;
+	at = bed->disk[log] ? sim_disk_segment(bed->disk[log], place_segment(place), &all) : NULL;
+	return at && offset + bytes <= all ? at + offset : NULL;
+}
+
 /* True if the key's write with this value stands at the place. */
 static bool stands_at(struct keeper_bed *bed, uint64_t place, uint32_t number,
 		      const struct version *v, const uint8_t *value)
 {
-	uint32_t log = place_log(place), offset = place_offset(place);
 	char text[KEY_BYTES];
 	uint16_t key_bytes = key_text(text, number);
-	const uint8_t *at;
-	uint64_t bytes;
+	const uint8_t *at = look(bed, place, RECORD_WRITE_BYTES + key_bytes + v->bytes);
 
-	if (log >= ABAFT_LOGS_MAX || !bed->disk[log])
-		return false;
-	at = sim_disk_segment(bed->disk[log], place_segment(place), &bytes);
-	if (!at || offset + RECORD_WRITE_BYTES + key_bytes + v->bytes > bytes)
-		return false;
-	at += offset;
-	return load_le16(at) == key_bytes && at[2] == v->kind && load_le32(at + 4) == v->bytes &&
+	return at && load_le16(at) == key_bytes && at[2] == v->kind &&
+	       load_le32(at + 4) == v->bytes &&
 	       memcmp(at + RECORD_WRITE_BYTES, text, key_bytes) == 0 &&
 	       memcmp(at + RECORD_WRITE_BYTES + key_bytes, value, v->bytes) == 0;
 }

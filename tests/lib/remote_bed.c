@@ -278,7 +278,7 @@ int remote_node_start(struct remote_node *node, struct remote_bed *bed, bool who
 	node->found = mark ? mark->record : 0;
 	/* What lies before the mark is not read again. */
 	memcpy(node->found_ids, bed->line, (node->found + 1) * sizeof(uint64_t));
-	if (shelf_create(&node->shelf, 0, 0))
+	if (shelf_create(&node->shelf, bed->bytes_max, 0))
 		abort();
 	node->config.shelf = node->shelf;
 	error = open_remote(node);

@@ -63,7 +63,7 @@ struct remote_node;
 struct remote_bed {
 	/* Set by remote_bed_begin(); change before the first start. */
 	uint64_t seed;
-	uint64_t segment_bytes;
+	uint64_t segment_bytes, bytes_max; /* of all segments; 0: no bound */
 	uint32_t log, ahead;
 	bool lying;   /* the storage forgets */
 	bool verbose; /* prints what happens */

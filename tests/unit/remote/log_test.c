@@ -601,6 +601,36 @@ static void claims(void **state)
 	end(bed);
 }
 
+/* A start takes a segment for its seal, also when there is no room for one: who was started often
+ * comes up all the same, and goes on when there is room again. */
+static void started_often(void **state)
+{
+	struct remote_bed *bed = begin(1);
+	struct remote_node node;
+
+	bed->bytes_max = 8 * bed->segment_bytes;
+	start(&node, bed);
+	commit(&node, 5, 3000);
+	for (uint32_t life = 0; life < 30; life++) {
+		remote_node_kill(&node);
+		start(&node, bed);
+	}
+	assert_true(shelf_bytes(node.shelf) > bed->bytes_max);
+	assert_false(remote_node_append(&node, 100));
+	assert_int_equal(log_error(node.log), -ENOSPC);
+	remote_node_mark(&node);
+	bed->mark[1] = bed->mark[0];
+	node.covered = bed->mark[1].segment;
+	remote_node_free(&node, 1000);
+	assert_true(shelf_bytes(node.shelf) < bed->bytes_max);
+	bed->now.mono_us += 2000000;
+	commit(&node, 5, 3000);
+	remote_node_kill(&node);
+	start(&node, bed);
+	remote_node_close(&node);
+	end(bed);
+}
+
 /* What cleaning leaves of a log are the seals, two objects for each start. */
 static void left_behind(void **state)
 {
@@ -669,6 +699,7 @@ int main(void)
 		cmocka_unit_test(lists_of_several_moments),
 		cmocka_unit_test(closed_logs),
 		cmocka_unit_test(claims),
+		cmocka_unit_test(started_often),
 		cmocka_unit_test(left_behind),
 		cmocka_unit_test(forgets),
 	};
