@@ -12,7 +12,9 @@
  * I1. The lock of the directory is an open file description that the ring holds as well (it is
  *     registered), so it lasts until the kernel has ended the last write, also after kill -9.
  * I2. A write that went well leaves no completion, only its sync does; one that failed leaves its
- *     own and the sync none (CQE_SKIP_SUCCESS). So each chain has exactly one completion.
+ *     own and the sync none (CQE_SKIP_SUCCESS). So each chain has exactly one completion. But where
+ *     files have a largest length (RLIMIT_FSIZE) both leave one: the kernel (6.18) may cut a write
+ *     off there, finish the nothing that is left of it in another thread, and call that a success.
  * I3. The ring's own descriptor wakes a sleeper. With COOP_TASKRUN the kernel interrupts a poll()
  *     to go on with a chain, but not a busy owner: it marks the ring, and uring_poll() enters.
  * I4. Reads are single entries outside of any chain, of plain descriptors, which may be another
@@ -29,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,6 +56,8 @@ _Static_assert(2 * BUFFERS_MAX + READS_MAX <= RING_ENTRIES, "a free entry is alw
 struct pending {
 	uint64_t tag;
 	uint32_t bytes;
+	bool both;   /* the sync's completion is to come, too */
+	int written; /* what the write's said */
 };
 
 struct logdev_uring {
@@ -61,6 +66,7 @@ struct logdev_uring {
 	bool ring_made;
 	bool fixed_buffers;
 	bool fixed_reads;
+	bool limited; /* I2 */
 	struct io_uring ring;
 	uint32_t buffers; /* for writes; those for reads are behind them */
 	struct iovec iov[BUFFERS_MAX + READS_MAX];
@@ -244,10 +250,12 @@ static int uring_start(struct logdev *dev, uint8_t *const *buffers, uint32_t cou
 {
 	struct logdev_uring *uring = of(dev);
 	int files[LOGDEV_SLOTS + 1];
+	struct rlimit limit;
 	int error;
 
 	if (count > BUFFERS_MAX)
 		return -EINVAL;
+	uring->limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 	if (uring->ring_made) { /* it was started before, for reading */
 		io_uring_queue_exit(&uring->ring);
 		uring->ring_made = false;
@@ -321,7 +329,10 @@ static void uring_write(struct logdev *dev, const struct logdev_write *write)
 		sqe->rw_flags = RWF_DSYNC;
 		return;
 	}
-	sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	sqe->flags |= IOSQE_IO_LINK;
+	if (!uring->limited)
+		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	uring->pending[write->buffer].both = uring->limited;
 	sqe = io_uring_get_sqe(&uring->ring);
 	io_uring_prep_fsync(sqe, slot, IORING_FSYNC_DATASYNC);
 	sqe->flags = IOSQE_FIXED_FILE;
@@ -358,17 +369,17 @@ static int uring_submit(struct logdev *dev)
 	return submitted < 0 ? submitted : 0;
 }
 
-/* I2: this completion ends its write; or its read. */
-static void take(struct logdev_uring *uring, const struct io_uring_cqe *cqe,
+/* I2: true if this completion ends its write; or its read. */
+static bool take(struct logdev_uring *uring, const struct io_uring_cqe *cqe,
 		 struct logdev_done *out)
 {
-	const struct pending *pending;
+	struct pending *pending;
 	bool of_write = cqe->user_data % 2 == 0;
 
 	if (cqe->user_data & LOGDEV_FETCH) {
 		out->tag = LOGDEV_FETCH | uring->fetch_tag[cqe->user_data & ~LOGDEV_FETCH];
 		out->result = cqe->res;
-		return;
+		return true;
 	}
 	pending = &uring->pending[cqe->user_data / 2];
 	out->tag = pending->tag;
@@ -376,21 +387,29 @@ static void take(struct logdev_uring *uring, const struct io_uring_cqe *cqe,
 		out->result = cqe->res == (int)pending->bytes ? 0 : -EIO;
 	else
 		out->result = cqe->res;
+	if (of_write && pending->both) {
+		pending->written = out->result;
+		return false;
+	}
+	if (pending->both && pending->written)
+		out->result = pending->written;
+	return true;
 }
 
 static uint32_t uring_poll(struct logdev *dev, struct logdev_done *done, uint32_t max)
 {
 	struct logdev_uring *uring = of(dev);
 	struct io_uring_cqe *cqes[RING_ENTRIES];
+	uint32_t ended = 0;
 	unsigned int count;
 
 	/* liburing enters the kernel here when the ring is marked, and only then. */
 	count = io_uring_peek_batch_cqe(&uring->ring, cqes,
 					max < RING_ENTRIES ? max : RING_ENTRIES);
 	for (unsigned int i = 0; i < count; i++)
-		take(uring, cqes[i], &done[i]);
+		ended += take(uring, cqes[i], &done[ended]);
 	io_uring_cq_advance(&uring->ring, count);
-	return count;
+	return ended;
 }
 
 static int uring_wait(struct logdev *dev)
