@@ -242,9 +242,9 @@ static int start_failed(struct remote_node *node, int error, bool freed)
 		break;
 	case -EBADMSG:
 		bed->counts.damaged++;
-		if (bed->lying || freed)
-			break;
-		/* fall through */
+		if (!bed->lying && !freed)
+			fail(bed, "a start says that there is damage: %s", bed->why);
+		break;
 	default:
 		fail(bed, "a start ends in %d: %s", error, bed->why);
 	}

@@ -151,7 +151,7 @@ static void put_group(struct bed *bed, uint32_t block, uint32_t bytes, uint64_t 
 			object - from < remote->part_bytes ? object - from : remote->part_bytes;
 		struct engine_name name;
 
-		if (missing >> part & 1) {
+		if (part < 64 && missing >> part & 1) {
 			memset(data + from, 0, n);
 			continue;
 		}
