@@ -139,7 +139,7 @@ class Check:
             os.unlink(log)
         patience = '6' if name in ('asan', 'tsan') else '3'
         code, out = run(['meson', 'test', '-C', folder, '--no-rebuild', '--logbase', 'check',
-                         '-t', patience] + names,
+                         '-t', patience, '--num-processes', str(os.cpu_count() + 1)] + names,
                         SUITE_TIMEOUT_S, env={'ABAFT_SOAK_S': '30', **os.environ, **SANITIZERS})
         if not os.path.exists(log):
             self.tally.fail(words, f'meson test ended with {code} and logged nothing', out)
