@@ -109,6 +109,9 @@ static void orphan(struct fake_store *store, struct flight *flight, bool may_lan
 		flight->due = store->clock + 1 + roll(store, store->faults.late_ticks + 1);
 		return;
 	}
+	if (!flight->landed && flight->data && flight->verb != ENGINE_GET &&
+	    one_of(store, store->faults.phantoms))
+		objects_haunt(&store->objects, &flight->name);
 	unlink_flight(store, flight);
 	free_flight(flight);
 }

@@ -38,10 +38,11 @@ struct fake_faults {
 	uint32_t late;	     /* of lost requests, and of those of processes that ended */
 	uint32_t late_ticks; /* so much later, at most */
 	uint32_t timed_out;  /* operations with an end in time: -ETIMEDOUT, done or not */
-	uint32_t forgets;    /* group objects (PUT_NEW) acknowledged and never written: N3 */
-	bool unconditional;  /* PUT_NEW is a PUT: no ENGINE_CONDITIONAL */
-	bool changes;	     /* N1 is not checked */
-	uint32_t value_max;  /* of the next engine; 0: 8 MiB */
+	uint32_t phantoms; /* puts that never land: lists show their names all the same, for ever */
+	uint32_t forgets;  /* group objects (PUT_NEW) acknowledged and never written: N3 */
+	bool unconditional; /* PUT_NEW is a PUT: no ENGINE_CONDITIONAL */
+	bool changes;	    /* N1 is not checked */
+	uint32_t value_max; /* of the next engine; 0: 8 MiB */
 };
 struct fake_faults *fake_faults(struct fake_store *store);
 /* Nothing lands, and no answer comes, for so many ticks. Operations with an end in time whose time
@@ -71,7 +72,7 @@ struct fake_fired {
 };
 const struct fake_fired *fake_fired(const struct fake_store *store);
 
-/* The storage itself. `dir` NULL: all. */
+/* The storage itself, its phantoms, too, but for find(). `dir` NULL: all. */
 const uint8_t *fake_store_find(const struct fake_store *store, const char *dir, const char *leaf,
 			       uint32_t *bytes);
 uint32_t fake_store_count(const struct fake_store *store, const char *dir_begins);

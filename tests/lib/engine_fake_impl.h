@@ -10,6 +10,7 @@
 
 struct object {
 	struct engine_name name;
+	bool phantom; /* lists show it, but it is not there */
 	uint32_t bytes;
 	uint8_t data[];
 };
@@ -30,10 +31,12 @@ static inline void must(bool ok, const char *what)
 int object_compare(const struct engine_name *a, const struct engine_name *b);
 /* The first that is not before `name`. */
 uint32_t objects_position(const struct objects *objects, const struct engine_name *name);
+/* NULL: it is not there, or a phantom. */
 struct object *objects_find(const struct objects *objects, const struct engine_name *name);
 void objects_erase(struct objects *objects, const struct engine_name *name);
 void objects_set(struct objects *objects, const struct engine_name *name, const uint8_t *data,
 		 uint32_t bytes);
+void objects_haunt(struct objects *objects, const struct engine_name *name);
 void objects_free(struct objects *objects);
 /* Of the storage. */
 struct objects *fake_objects(const struct fake_store *store);

@@ -26,7 +26,7 @@ uint32_t objects_position(const struct objects *objects, const struct engine_nam
 	return low;
 }
 
-struct object *objects_find(const struct objects *objects, const struct engine_name *name)
+static struct object *find_any(const struct objects *objects, const struct engine_name *name)
 {
 	uint32_t at = objects_position(objects, name);
 
@@ -35,11 +35,18 @@ struct object *objects_find(const struct objects *objects, const struct engine_n
 		       : NULL;
 }
 
+struct object *objects_find(const struct objects *objects, const struct engine_name *name)
+{
+	struct object *object = find_any(objects, name);
+
+	return object && !object->phantom ? object : NULL;
+}
+
 void objects_erase(struct objects *objects, const struct engine_name *name)
 {
 	uint32_t at = objects_position(objects, name);
 
-	if (!objects_find(objects, name))
+	if (!find_any(objects, name))
 		return;
 	free(objects->at[at]);
 	objects->count--;
@@ -55,6 +62,7 @@ void objects_set(struct objects *objects, const struct engine_name *name, const 
 
 	must(object, "no memory");
 	object->name = *name;
+	object->phantom = false;
 	object->bytes = bytes;
 	if (bytes > 0)
 		memcpy(object->data, data, bytes);
@@ -69,6 +77,14 @@ void objects_set(struct objects *objects, const struct engine_name *name, const 
 		(objects->count - at) * sizeof(*objects->at));
 	objects->at[at] = object;
 	objects->count++;
+}
+
+void objects_haunt(struct objects *objects, const struct engine_name *name)
+{
+	if (find_any(objects, name))
+		return;
+	objects_set(objects, name, NULL, 0);
+	find_any(objects, name)->phantom = true;
 }
 
 void objects_free(struct objects *objects)

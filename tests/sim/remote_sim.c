@@ -51,6 +51,7 @@ static void choose(struct sim *sim)
 
 	faults->delay = one_of(sim, 4) ? 0 : 1 + roll(sim, 12);
 	faults->list_delay = one_of(sim, 3) ? 200 : 0;
+	faults->phantoms = one_of(sim, 3) ? 3 : 0;
 	faults->lost_put = good ? 0 : one_of(sim, 2) ? 4 : 20;
 	faults->lost_other = good ? 0 : 20;
 	faults->late = one_of(sim, 3) ? 0 : 2;

@@ -103,7 +103,8 @@ static void crash(uint64_t seed)
 						   .lost_put = seed % 2 ? 30 : 0,
 						   .lost_other = seed % 2 ? 30 : 0,
 						   .late = 2,
-						   .late_ticks = 500};
+						   .late_ticks = 500,
+						   .phantoms = 3};
 	reopen(bed);
 	for (uint32_t round = 1; round <= ROUNDS; round++) {
 		overwrite(bed, 20 + sim_random(&random, 200));
