@@ -128,8 +128,11 @@ static void start(struct sim *sim, uint32_t i)
 	if (one_of(sim, sim->kills))
 		cut(sim);
 	sim->busy[i] = true;
-	if (remote_node_start(&sim->node[i], &sim->bed, one_of(sim, 3)) == 0)
+	if (remote_node_start(&sim->node[i], &sim->bed, one_of(sim, 3)) == 0) {
 		sim->paused[i] = false;
+		if (one_of(sim, 3)) /* behind its seal */
+			remote_node_mark(&sim->node[i]);
+	}
 	sim->busy[i] = false;
 	bury(sim);
 }
