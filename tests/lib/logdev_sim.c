@@ -424,7 +424,6 @@ static int sim_start_reads(struct logdev *dev, uint8_t *const *buffers, uint32_t
 		return -EINVAL;
 	memcpy(of(dev)->fetch_buffers, buffers, count * sizeof(*buffers));
 	of(dev)->fetch_bytes = bytes;
-	memset(of(dev)->fetches, 0, sizeof(of(dev)->fetches)); /* of the process before */
 	return 0;
 }
 
@@ -626,6 +625,7 @@ void sim_disk_destroy(struct sim_disk *disk)
 struct logdev *sim_disk_logdev(struct sim_disk *disk)
 {
 	disk->dead = false;
+	memset(disk->fetches, 0, sizeof(disk->fetches)); /* of the process before */
 	return &disk->dev;
 }
 
