@@ -215,8 +215,8 @@ def main():
         prog='tools/check', description='Installs packages, builds, runs all tests. Needs root.')
     parser.add_argument('--quick', action='store_true',
                         help='one build (gcc, release) and its tests; no sanitizers, no fuzzing')
-    parser.add_argument('--fuzz-seconds', type=int, default=10, metavar='N',
-                        help='how long each fuzz target runs (default 10)')
+    parser.add_argument('--fuzz-seconds', type=int, default=7, metavar='N',
+                        help='how long each fuzz target runs (default 7)')
     check = Check(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
