@@ -14,7 +14,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
 
 import counting
 import node as nodes
@@ -152,6 +154,7 @@ class Cell:
             result['node_phases_us'] = self._phases()
         result['anomalies'] = self._check(name)
         result['counted'] = counting.judge(self.histories)
+        self.bench.tell(result)
         return result
 
     @staticmethod
@@ -292,8 +295,9 @@ class Cell:
 
 
 class Bench:
-    def __init__(self, build, small=False):
-        self.build, self.small = build, small
+    def __init__(self, build, small=False, record=None):
+        """Each result is a line of `record`, too, as soon as it is there."""
+        self.build, self.small, self.record = build, small, record
         self.engines = {}
         self.done = {}    # results of measure(), by what was measured
         self.others = []  # and of cells that were measured more than once
@@ -322,6 +326,14 @@ class Bench:
             with self.cell(system, engine, load.keys, delayed) as cell:
                 self.done[key] = cell.measure(load)
         return self.done[key]
+
+    def tell(self, result):
+        ms = result['latency_ms']
+        print(f'# {time.strftime("%H:%M:%S")} {result["system"]} over {result["engine"]}: p50 '
+              f'{ms["p50"]} ms, {result["committed"]} committed', file=sys.stderr, flush=True)
+        if self.record:
+            with open(self.record, 'a') as file:
+                file.write(json.dumps(result) + '\n')
 
     def missing(self, system, engine):
         """Why this cannot be measured, or None."""
