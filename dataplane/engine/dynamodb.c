@@ -16,7 +16,7 @@
  * Left out: TransactWriteItems, which could make a PUT's items appear together (ENGINE_MULTI_PUT).
  * It costs twice the write units of the same items and a second phase inside, and can be refused
  * for conflicts; who uses engines writes parts first and then the one item that tells of them
- * (dataplane/remote), which needs neither. As a yardstick it is in bench.
+ * (dataplane/remote), which needs neither.
  *
  * Also left out: reloading of credentials. A session token that expires is told as such.
  */

@@ -96,7 +96,7 @@ struct logdev_ops {
 struct logdev {
 	const struct logdev_ops *ops;
 	bool threads;	 /* segments are made ahead by a thread; else within the owner's calls */
-	bool fences;	 /* log.c, F1 to F4 */
+	bool fences;	 /* log.c, F1 to F5 */
 	bool catches_up; /* start() is wanted of a closed log, too, without buffers */
 	uint32_t sector; /* what fetches are multiples of: a power of two, at most the block */
 	uint32_t group_bytes; /* what it would have groups stay within; 0: no matter */

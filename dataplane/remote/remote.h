@@ -28,7 +28,7 @@
  * E1. A group counts if its first part is there. What is there of one whose first part is not, is
  *     an orphan, and goes with its segment.
  * E2. Who opens a log first writes a seal where the next group would go, by PUT_NEW (log.c, F1 to
- *     F4). If somebody else still writes this log, his next group goes to that very name: one of
+ *     F5). If somebody else still writes this log, his next group goes to that very name: one of
  *     both is refused (-ESTALE), and his log has failed before he acknowledges anything.
  * E3. A segment is named by its number and by the incarnation that the seal before it was of. Of
  *     several of one number that of the highest incarnation counts; the others are what a writer
