@@ -8,16 +8,13 @@ missing: steady.c looks.
 """
 import os
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import dynamodb_server  # noqa: E402
 from cut import Cut  # noqa: E402
 from dynamodb_moody import MOODS, Moody  # noqa: E402
 from dynamodb_server import DynamoDB  # noqa: E402
-from node import enter_namespace  # noqa: E402
-from steady import Steady, ends_well  # noqa: E402
-from tap import Tap, skip_all  # noqa: E402
+from steady import Steady, begin, cases, ends_well  # noqa: E402
 
 
 def down_at_start(tap):
@@ -94,17 +91,8 @@ CASES = (down_at_start, killed, frozen, no_table, in_all_moods, cut_everywhere)
 
 
 def main():
-    reason = dynamodb_server.missing()
-    if os.geteuid() != 0:
-        reason = 'needs root (a network namespace)'
-    if reason:
-        skip_all(reason)
-    enter_namespace()
-    tap = Tap()
-    for case in CASES:
-        before = time.monotonic()
-        tap.case(case)
-        tap.note(f'{case.__name__}: {time.monotonic() - before:.1f} s')
+    tap = begin(dynamodb_server.missing())
+    cases(tap, CASES)
     tap.done()
 
 

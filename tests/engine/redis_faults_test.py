@@ -12,15 +12,13 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import redis_server  # noqa: E402
 from cut import Cut  # noqa: E402
-from node import CLONE_NEWNS, _libc, enter_namespace, run  # noqa: E402
+from node import CLONE_NEWNS, _libc, run  # noqa: E402
 from redis_server import HERE, Cluster, Server, certificate, wait  # noqa: E402
-from steady import Steady, ends_well  # noqa: E402
-from tap import Tap, skip_all  # noqa: E402
+from steady import Steady, begin, cases, ends_well  # noqa: E402
 
 
 def own_hosts(*lines):
@@ -304,17 +302,8 @@ CASES = (down_at_start, named, killed, frozen, connections_killed, full, disk_fu
 
 
 def main():
-    reason = redis_server.missing()
-    if os.geteuid() != 0:
-        reason = 'needs root (a network namespace)'
-    if reason:
-        skip_all(reason)
-    enter_namespace()
-    tap = Tap()
-    for case in CASES:
-        before = time.monotonic()
-        tap.case(case)
-        tap.note(f'{case.__name__}: {time.monotonic() - before:.1f} s')
+    tap = begin(redis_server.missing())
+    cases(tap, CASES)
     tap.done()
 
 

@@ -8,16 +8,13 @@ acknowledged is missing: steady.c looks. (What no S3 should do: tests/unit/engin
 """
 import os
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import s3_server  # noqa: E402
 from cut import Cut  # noqa: E402
-from node import enter_namespace  # noqa: E402
 from redis_server import certificate  # noqa: E402
 from s3_server import S3Server  # noqa: E402
-from steady import Steady, ends_well  # noqa: E402
-from tap import Tap, skip_all  # noqa: E402
+from steady import Steady, begin, cases, ends_well  # noqa: E402
 
 HERE = '127.0.0.1'
 
@@ -161,18 +158,9 @@ CASES = (wrong_secret, unknown_key, no_bucket, full, throttled, tls, cut, frozen
 
 
 def main():
-    reason = s3_server.missing()
-    if os.geteuid() != 0:
-        reason = 'needs root (a network namespace)'
-    if reason:
-        skip_all(reason)
-    enter_namespace()
-    tap = Tap()
+    tap = begin(s3_server.missing())
     with S3Server(tls=True) as s3:
-        for case in CASES:
-            before = time.monotonic()
-            tap.case(case, s3)
-            tap.note(f'{case.__name__}: {time.monotonic() - before:.1f} s')
+        cases(tap, CASES, s3)
     tap.done()
 
 

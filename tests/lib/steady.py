@@ -8,6 +8,8 @@
         ...
         steady.goes_on()
         ends_well(tap, steady, 'what was done')
+
+A test of faults is begin(), some cases, and tap.done().
 """
 import json
 import os
@@ -16,7 +18,8 @@ import sys
 import threading
 import time
 
-from node import SUPPRESSIONS, _die_with_parent
+from node import SUPPRESSIONS, _die_with_parent, enter_namespace
+from tap import Tap, skip_all
 
 WAIT_S = 30
 STEP = 200  # operations that must be done before one believes that it goes on
@@ -94,3 +97,21 @@ class Steady:
 def ends_well(tap, steady, name):
     wrong = steady.end()
     tap.ok(wrong == '', f'{name}: nothing is missing, nothing is wrong', wrong)
+
+
+def begin(missing):
+    """A Tap in a namespace of its own; skips all where `missing` says why there is no server."""
+    if os.geteuid() != 0:
+        missing = 'needs root (a network namespace)'
+    if missing:
+        skip_all(missing)
+    enter_namespace()
+    return Tap()
+
+
+def cases(tap, all_of_them, *arguments):
+    """Runs them one by one, and notes how long each took."""
+    for case in all_of_them:
+        before = time.monotonic()
+        tap.case(case, *arguments)
+        tap.note(f'{case.__name__}: {time.monotonic() - before:.1f} s')
